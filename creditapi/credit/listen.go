@@ -1,0 +1,71 @@
+package credit
+
+import (
+	"time"
+
+	"adcredit/creditapi/wire"
+)
+
+// ListenState is where a listen stands: started, then one of the others for
+// good.
+type ListenState string
+
+// States of a listen.
+const (
+	Started   ListenState = "started"
+	Completed ListenState = "completed"
+	Abandoned ListenState = "abandoned"
+	Lapsed    ListenState = "expired"
+)
+
+// Listen is one playing of one ad to one caller in one call.
+type Listen struct {
+	ID        string
+	State     ListenState
+	AccountID ID
+	Node      string
+	Campaign  string
+	Ad        Ad
+	Reward    wire.Money
+	Elapsed   time.Duration // since its start, by the database's clock
+	Late      bool          // the completion window is over
+}
+
+// NewListen is a listen to be started. The store chooses the campaign among
+// those that fit, and holds the reward.
+type NewListen struct {
+	Key         string // idempotency key, unique per node
+	Digest      string // of the request: the same key with another one is refused
+	Node        string
+	AccountID   ID
+	CallID      string
+	CallerCard  string // for people who read the table
+	Destination string
+	Language    string
+	Day         int // YYYYMMDD where the caps count
+	Minute      int // of that day
+	Busy        time.Duration
+	Window      time.Duration
+	StartsPer   int // day and account; 0: no cap
+	ListensPer  int // day and account, not counting the abandoned; 0: no cap
+}
+
+// Outlook is what would happen if the account started a listen now.
+type Outlook struct {
+	Playing bool // another listen of this account plays
+	Capped  bool // the account's caps, or the cap of each campaign that fits
+	Ad      *Ad  // nil: no campaign fits
+	Reward  wire.Money
+}
+
+// Completion is a listen that was heard to its end, as the store records it.
+type Completion struct {
+	ListenID string
+	Heard    wire.Heard
+}
+
+// Abandonment is a listen that was not.
+type Abandonment struct {
+	ListenID string
+	Abandon  wire.Abandon
+}

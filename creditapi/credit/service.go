@@ -1,0 +1,257 @@
+package credit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"adcredit/creditapi/wire"
+)
+
+// Service answers what the interface asks. It holds no state of its own: run
+// as many as you like on one database.
+type Service struct {
+	Store  Store
+	Policy Policy
+}
+
+// Credit says whether the account may call the destination, and if not,
+// whether an ad may be offered.
+func (s *Service) Credit(ctx context.Context, ref Ref, destination string) (wire.Credit, error) {
+	account, err := s.Store.Account(ctx, ref)
+	if err != nil {
+		return wire.Credit{}, err
+	}
+	answer, err := s.judgeAccount(ctx, account)
+	if err != nil {
+		return wire.Credit{}, err
+	}
+	answer.Offer, err = s.offer(ctx, account, answer, destination)
+	return answer, err
+}
+
+// judgeAccount is Credit without the offer.
+func (s *Service) judgeAccount(ctx context.Context, a Account) (wire.Credit, error) {
+	settings, err := s.Store.Settings(ctx)
+	if err != nil {
+		return wire.Credit{}, err
+	}
+	available, err := a.Available()
+	if err != nil {
+		return wire.Credit{}, fmt.Errorf("available credit of account %d: %w", a.ID, err)
+	}
+	required, blocked := s.Policy.required(settings), a.Blocked()
+	return wire.Credit{
+		Account:    a.Card,
+		Credit:     a.Credit,
+		Currency:   settings.BaseCurrency,
+		Announce:   a.announce(a.Credit, settings.BaseCurrency),
+		Available:  available,
+		Required:   required,
+		Sufficient: blocked == "" && available >= required,
+		Language:   a.Language,
+		Status:     a.Status.String(),
+		Blocked:    blocked,
+	}, nil
+}
+
+// offer says what may be offered to an account that was judged.
+func (s *Service) offer(ctx context.Context, a Account, judged wire.Credit, destination string) (wire.Offer, error) {
+	if reason := s.noOffer(judged, destination); reason != "" {
+		return wire.Offer{Reason: reason}, nil
+	}
+	outlook, err := s.Store.Outlook(ctx, s.newListen(a, ""))
+	if err != nil {
+		return wire.Offer{}, err
+	}
+	switch {
+	case outlook.Playing:
+		return wire.Offer{Reason: wire.Playing}, nil
+	case outlook.Capped:
+		return wire.Offer{Reason: wire.Capped}, nil
+	case outlook.Ad == nil:
+		return wire.Offer{Reason: wire.NoAd}, nil
+	}
+	return wire.Offer{Available: true, Reward: outlook.Reward, DurationMS: outlook.Ad.DurationMS()}, nil
+}
+
+// noOffer says why the policy offers nothing to this account, or "".
+func (s *Service) noOffer(judged wire.Credit, destination string) wire.Code {
+	switch {
+	case judged.Blocked != "":
+		return judged.Blocked
+	case judged.Sufficient:
+		return wire.NotNeeded
+	case s.Policy.neverOffers(destination):
+		return wire.NeverOffer
+	}
+	return ""
+}
+
+func (s *Service) newListen(a Account, language string) NewListen {
+	if language == "" {
+		language = a.Language
+	}
+	day, minute := s.Policy.day(a.Now)
+	return NewListen{
+		AccountID: a.ID, CallerCard: a.Card, Language: language,
+		Day: day, Minute: minute,
+		Busy: busyMargin, Window: s.Policy.CompletionWindow,
+		StartsPer: s.Policy.StartsPerDay, ListensPer: s.Policy.ListensPerDay,
+	}
+}
+
+// Start starts a listen for a call of the node. The same key with the same
+// request answers the same listen, whatever has changed meanwhile.
+func (s *Service) Start(ctx context.Context, node, key string, req wire.StartListen) (wire.Listen, error) {
+	ref, err := ParseRef(req.Account)
+	if err != nil {
+		return wire.Listen{}, err
+	}
+	digest := digestOf(req.Account, req.CallID, req.Destination, req.Language)
+	if listen, err := s.Store.Started(ctx, node, key, digest); err != nil {
+		return wire.Listen{}, err
+	} else if listen != nil {
+		return onWire(*listen), nil
+	}
+	account, err := s.Store.Account(ctx, ref)
+	if err != nil {
+		return wire.Listen{}, err
+	}
+	judged, err := s.judgeAccount(ctx, account)
+	if err != nil {
+		return wire.Listen{}, err
+	}
+	if reason := s.noOffer(judged, req.Destination); reason != "" {
+		return wire.Listen{}, &wire.Error{Code: reason, Detail: "No ad is offered for this call."}
+	}
+	n := s.newListen(account, req.Language)
+	n.Key, n.Digest, n.Node = key, digest, node
+	n.CallID, n.Destination = req.CallID, req.Destination
+	listen, err := s.Store.Start(ctx, n)
+	return onWire(listen), err
+}
+
+func onWire(l Listen) wire.Listen {
+	return wire.Listen{
+		ID: l.ID, Campaign: l.Campaign, Sound: l.Ad.Sound,
+		RateHz: l.Ad.RateHz, Samples: l.Ad.Samples, DurationMS: l.Ad.DurationMS(),
+		Reward: l.Reward,
+	}
+}
+
+// Complete grants the reward of a listen that was heard to its end. A
+// completed one answers its grant again, whatever is said of it now.
+func (s *Service) Complete(ctx context.Context, node, id string, heard wire.Heard) (wire.Grant, error) {
+	listen, err := s.listenOf(ctx, node, id)
+	if err != nil {
+		return wire.Grant{}, err
+	}
+	if listen.State == Started && !listen.Late {
+		if err := s.Policy.judge(listen, heard); err != nil {
+			return wire.Grant{}, err
+		}
+	}
+	entry, err := s.Store.Complete(ctx, Completion{ListenID: id, Heard: heard})
+	if err != nil {
+		return wire.Grant{}, err
+	}
+	judged, err := s.after(ctx, entry)
+	if err != nil {
+		return wire.Grant{}, err
+	}
+	return wire.Grant{
+		ListenID: id, State: string(entry.State), Amount: entry.Amount,
+		Credit: judged.Credit, Currency: judged.Currency, Announce: judged.Announce,
+		Available: judged.Available, Required: judged.Required, Sufficient: judged.Sufficient,
+	}, nil
+}
+
+// after judges the account of an entry as it is now.
+func (s *Service) after(ctx context.Context, e Entry) (wire.Credit, error) {
+	account, err := s.Store.Account(ctx, Ref{Kind: ByID, Name: fmt.Sprint(e.AccountID)})
+	if err != nil {
+		return wire.Credit{}, err
+	}
+	return s.judgeAccount(ctx, account)
+}
+
+// Abandon closes a listen that was not heard to its end.
+func (s *Service) Abandon(ctx context.Context, node, id string, a wire.Abandon) (wire.Abandoned, error) {
+	if _, err := s.listenOf(ctx, node, id); err != nil {
+		return wire.Abandoned{}, err
+	}
+	err := s.Store.Abandon(ctx, Abandonment{ListenID: id, Abandon: a})
+	return wire.Abandoned{ID: id, State: string(Abandoned)}, err
+}
+
+// listenOf reads a listen for its node; another node's is none of its business.
+func (s *Service) listenOf(ctx context.Context, node, id string) (Listen, error) {
+	listen, err := s.Store.Listen(ctx, id)
+	if err == nil && listen.Node != node {
+		err = &wire.Error{Code: wire.Forbidden, Detail: "This listen was started by another node."}
+	}
+	return listen, err
+}
+
+// Refill adds credit by hand: the same key with the same request does it once.
+func (s *Service) Refill(ctx context.Context, by, key string, ref Ref, req wire.Refill) (wire.Refilled, error) {
+	if req.Amount <= 0 {
+		return wire.Refilled{}, &wire.Error{Code: wire.InvalidRequest, Detail: "The amount must be more than 0."}
+	}
+	account, err := s.Store.Account(ctx, ref)
+	if err != nil {
+		return wire.Refilled{}, err
+	}
+	entry, err := s.Store.Refill(ctx, ManualEntry{
+		Key: key, Digest: digestOf(fmt.Sprint(account.ID), req.Amount.String(), req.Reason),
+		AccountID: account.ID, Amount: req.Amount, Reason: req.Reason, By: by,
+	})
+	if err != nil {
+		return wire.Refilled{}, err
+	}
+	judged, err := s.after(ctx, entry)
+	return wire.Refilled{
+		LedgerID: entry.ID, State: string(entry.State), Amount: entry.Amount,
+		Credit: judged.Credit, Currency: judged.Currency,
+	}, err
+}
+
+// Sounds lists the ads that may have to be on a node.
+func (s *Service) Sounds(ctx context.Context) ([]wire.Sound, error) {
+	campaigns, err := s.Store.Campaigns(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	sounds := []wire.Sound{}
+	for _, c := range campaigns {
+		for _, ad := range c.Ads {
+			sounds = append(sounds, wire.Sound{Name: ad.Sound, Campaign: c.Name, Language: ad.Language, RateHz: ad.RateHz, Samples: ad.Samples})
+		}
+	}
+	return sounds, nil
+}
+
+// SweepEvery sweeps until the context ends, and reports each sweep.
+func (s *Service) SweepEvery(ctx context.Context, interval time.Duration, report func(Swept, error)) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			report(s.Store.Sweep(ctx))
+		}
+	}
+}
+
+// digestOf tells requests apart; the separator can't stand in any part, since
+// a NUL is refused everywhere.
+func digestOf(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:])
+}
