@@ -1,0 +1,164 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"adcredit/etc"
+)
+
+// Check returns all that is wrong with the values.
+func (c *Config) Check() []etc.Problem {
+	var problems []etc.Problem
+	report := func(key, format string, args ...any) {
+		problems = append(problems, etc.Problem{Key: key, What: fmt.Sprintf(format, args...)})
+	}
+	oneOf := func(key, value string, words ...string) {
+		if !slices.Contains(words, value) {
+			report(key, "%q is unknown; write one of %s", value, strings.Join(words, ", "))
+		}
+	}
+	within := func(key string, value, low, high int) {
+		if value < low || value > high {
+			report(key, "%d is out of range; write %d to %d", value, low, high)
+		}
+	}
+	c.checkListen(report)
+	c.checkHosts(report)
+	c.checkDatabase(report)
+	within("database_connections", c.DatabaseConnections, 1, 1000)
+	if c.RequiredCredit < 0 {
+		report("required_credit", `%v is less than nothing; write what a call needs to start, like "1.00000"`, c.RequiredCredit)
+	}
+	if len(c.Currency) != 3 || strings.Trim(c.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		report("currency", "%q is not a currency; write its three letters of ISO 4217, like XOF", c.Currency)
+	}
+	var err error
+	if c.location, err = time.LoadLocation(c.Timezone); err != nil || c.Timezone == "" || c.Timezone == "Local" {
+		report("timezone", "%q is not a time zone; write it like Africa/Dakar", c.Timezone)
+	}
+	for _, prefix := range c.NeverOffer {
+		number := strings.TrimPrefix(prefix, "+")
+		if number == "" || len(number) > 20 || strings.Trim(number, "0123456789") != "" {
+			report("never_offer", "%q is not the beginning of a number; write digits, with a + before them if numbers are dialled so, like 88 or +22188", prefix)
+		}
+	}
+	if c.CompletionWindow < time.Minute || c.CompletionWindow > 30*24*time.Hour {
+		report("completion_window", "%v is out of range; write 1m to 720h", c.CompletionWindow)
+	}
+	if c.ClockTolerance < 0 || c.ClockTolerance > 10*time.Second {
+		report("clock_tolerance", "%v is out of range; write 0s to 10s", c.ClockTolerance)
+	}
+	within("starts_per_day", c.StartsPerDay, 1, 1000)
+	within("listens_per_day", c.ListensPerDay, 1, 1000)
+	if c.StartsPerDay < c.ListensPerDay {
+		report("starts_per_day", "%d is less than listens_per_day (%d), and each listen is a start; write %d or more", c.StartsPerDay, c.ListensPerDay, c.ListensPerDay)
+	}
+	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
+	oneOf("log_format", c.LogFormat, "text", "json")
+	return problems
+}
+
+type reporter func(key, format string, args ...any)
+
+// checkListen wants TLS wherever the network can listen in: keys and grants
+// travel there.
+func (c *Config) checkListen(report reporter) {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		report("tls_cert", "tls_cert and tls_key belong together; set both or none")
+	}
+	for _, p := range []struct{ key, path string }{{"tls_cert", c.TLSCert}, {"tls_key", c.TLSKey}} {
+		if p.path != "" && !filepath.IsAbs(p.path) {
+			report(p.key, "%q is not an absolute path; write it like /etc/adcredit/tls.pem", p.path)
+		}
+	}
+	if c.MetricsListen != "" {
+		if _, err := parseListen(c.MetricsListen); err != nil {
+			report("metrics_listen", "%v", err)
+		} else if c.MetricsListen == c.Listen && !strings.HasSuffix(c.Listen, ":0") {
+			report("metrics_listen", `is the same as listen; choose another port, or "" for /metrics with a key on listen`)
+		}
+	}
+	host, err := parseListen(c.Listen)
+	if err != nil {
+		report("listen", "%v", err)
+		return
+	}
+	if _, unix := c.Socket(); unix && c.TLSCert != "" {
+		report("listen", "a unix socket carries no TLS; take tls_cert and tls_key out, or listen on an address")
+	}
+	if !isLoopback(host) && c.TLSCert == "" && !c.AllowCleartext {
+		report("listen", "%s can be reached from other hosts, and keys would travel there in clear; set tls_cert and tls_key, or listen on 127.0.0.1:8080, or set allow_cleartext = true if that network is yours alone", c.Listen)
+	}
+}
+
+func (c *Config) checkHosts(report reporter) {
+	for _, name := range c.Hosts {
+		if net.ParseIP(name) == nil && (name == "" || strings.ContainsFunc(name, notHostRune) || strings.ToLower(name) != name) {
+			report("hosts", "%q is not a host name; write it in small letters and without a port, like credit.example.net", name)
+		}
+	}
+	host, err := parseListen(c.Listen)
+	if ip := net.ParseIP(host); err == nil && len(c.Hosts) == 0 && (host == "" || ip != nil && ip.IsUnspecified()) {
+		report("hosts", `%s is every address of this host, so say by which names clients call it, like hosts = ["credit.example.net"]`, c.Listen)
+	}
+}
+
+func (c *Config) checkDatabase(report reporter) {
+	if c.Database.Password != "" && !c.variable {
+		if info, err := os.Stat(c.path); err == nil && info.Mode().Perm()&0o007 != 0 {
+			report("database", "every user can read this file and so the password; run: chmod o-rwx %s (or keep the password in database_password_file)", c.path)
+		}
+	}
+	if c.DatabasePasswordFile == "" {
+		return
+	}
+	switch {
+	case c.Database.Driver != MySQL:
+		report("database_password_file", "the database is SQLite, which has no password; take this line out, or set database to mysql://user@host/name")
+	case c.Database.Password != "":
+		report("database_password_file", "database holds a password too; keep one of them")
+	case !filepath.IsAbs(c.DatabasePasswordFile):
+		report("database_password_file", "%q is not an absolute path; write it like /etc/adcredit/database-password", c.DatabasePasswordFile)
+	}
+}
+
+// parseListen returns the host of an address to listen on: an IP address,
+// localhost, empty for every address, or the unix:// that it is.
+func parseListen(text string) (host string, err error) {
+	if path, ok := strings.CutPrefix(text, "unix://"); ok {
+		if !filepath.IsAbs(path) || len(path) > 107 || strings.HasSuffix(path, "/") { // unix(7)
+			return "", errAddress(text)
+		}
+		return "unix://", nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || !isPort(port, 0) || host != "" && host != "localhost" && net.ParseIP(host) == nil {
+		return "", errAddress(text)
+	}
+	return host, nil
+}
+
+// isLoopback says whether only this host can connect to what parseListen returned.
+func isLoopback(host string) bool {
+	return host == "unix://" || host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+// isPort says whether text is a port from low up; 0 lets the system choose one.
+func isPort(text string, low int) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && int(port) >= low
+}
+
+func isLetterOrDigit(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+}
+
+func notHostRune(r rune) bool { return !isLetterOrDigit(r) && r != '.' && r != '-' && r != '_' }
+func notNameRune(r rune) bool { return !isLetterOrDigit(r) && r != '_' && r != '-' && r != '$' }

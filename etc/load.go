@@ -1,0 +1,190 @@
+package etc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"reflect"
+	"sort"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxFile is far more than any configuration needs, and little enough that
+// nothing nested in it exhausts the parser.
+const maxFile = 64 << 10
+
+// File says which configuration to read.
+type File struct {
+	Path    string // where it is
+	Named   bool   // a person named it, so it must exist; else defaults do
+	Example string // its commented example in etc, for who has none yet
+}
+
+// Checker is a configuration that can tell what no single type can: values out
+// of range, and values that do not go together. Each Problem it returns holds
+// Key and What; File and Line are added by Load. Check is called only when every
+// value could be read.
+type Checker interface {
+	Check() []Problem
+}
+
+// Load reads the file into the struct that into points to; what the file does
+// not mention keeps the value it has. Fields are found by their toml tag. After
+// the file come the environment variables named by env tags; an empty variable
+// counts as absent, and a list is separated by commas there.
+//
+// Beside the plain types a field, or an element of a list, may be an
+// encoding.TextUnmarshaler: its error is shown with the line, and should say
+// what to write instead. A field tagged secret:"true" is never quoted in an
+// error. A tag like:"..." is an example for a field whose default is empty.
+//
+// Whatever is refused comes back as an *Error.
+func (f File) Load(into any, getenv func(string) string) error {
+	l := &loader{file: f.Path, origin: map[string]Problem{}, root: reflect.ValueOf(into).Elem()}
+	text, err := f.read()
+	if err != nil {
+		return err
+	}
+	if err := l.decode(text); err != nil {
+		return err
+	}
+	l.environment(l.root, getenv)
+	if c, ok := into.(Checker); ok && len(l.problems) == 0 {
+		for _, p := range c.Check() {
+			l.report(p.Key, "%s", p.What)
+		}
+	}
+	if len(l.problems) == 0 {
+		return nil
+	}
+	sort.SliceStable(l.problems, func(i, j int) bool { return l.problems[i].Line < l.problems[j].Line })
+	return &Error{Problems: l.problems}
+}
+
+// read returns the text of the file; a default file may be absent.
+func (f File) read() (string, error) {
+	file, err := os.Open(f.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !f.Named:
+		return "", nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", refuse(f.Path, "there is no such file; copy the example etc/%s there and edit it", f.Example)
+	case errors.Is(err, fs.ErrPermission):
+		return "", refuse(f.Path, "%s may not read it; give it to that user's group and run: chmod 640 %s", whoami(), f.Path)
+	case err != nil:
+		return "", refuse(f.Path, "cannot be opened: %v", errors.Unwrap(err))
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return "", refuse(f.Path, "is a folder; name the file in it, like %s/%s", f.Path, f.Example)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return "", refuse(f.Path, "cannot be read: %v", err)
+	}
+	if len(text) > maxFile {
+		return "", refuse(f.Path, "is longer than %d KiB; a configuration is far shorter, so this is another file: compare it with etc/%s", maxFile>>10, f.Example)
+	}
+	return string(text), nil
+}
+
+// loader is one run of Load.
+type loader struct {
+	file     string
+	root     reflect.Value
+	meta     toml.MetaData
+	origin   map[string]Problem // where the value of a key came from
+	problems []Problem
+}
+
+// report adds a problem and places it where the value of the key came from.
+func (l *loader) report(key, format string, args ...any) {
+	p, known := l.origin[key]
+	if !known { // a default, or an environment variable by its own name
+		p = Problem{File: l.file, Key: key}
+		if isVariable(l.root, key) {
+			p.File = ""
+		}
+	}
+	p.What = fmt.Sprintf(format, args...)
+	l.problems = append(l.problems, p)
+}
+
+// decode puts the values of a TOML text into the root. Only what is not TOML at
+// all is returned; other problems are reported and the next key is read.
+func (l *loader) decode(text string) (err error) {
+	keys := map[string]toml.Primitive{}
+	if l.meta, err = toml.Decode(text, &keys); err != nil {
+		return l.syntax(text, err)
+	}
+	l.table(l.root, keys, nil)
+	return nil
+}
+
+// table puts the keys of one TOML table into one struct.
+func (l *loader) table(into reflect.Value, keys map[string]toml.Primitive, parent toml.Key) {
+	for name, value := range keys {
+		key := append(parent[:len(parent):len(parent)], name).String()
+		l.origin[key] = Problem{File: l.file, Line: l.line(value), Key: key}
+		field, tag, found := fieldOf(into, name)
+		if !found {
+			l.report(key, "%s", l.unknown(into, name, parent))
+			continue
+		}
+		if isTable(field.Type()) {
+			inner := map[string]toml.Primitive{}
+			if err := l.meta.PrimitiveDecode(value, &inner); err != nil {
+				l.report(key, "is not a table; write the keys of %s below a line [%s]", key, key)
+				continue
+			}
+			l.table(field, inner, append(parent[:len(parent):len(parent)], name))
+			continue
+		}
+		var plain any
+		if err := l.meta.PrimitiveDecode(value, &plain); err != nil {
+			l.report(key, "cannot be read: %v", err)
+		} else if err := assign(field, plain, tag); err != nil {
+			l.report(key, "%v", err)
+		}
+	}
+}
+
+// environment lets environment variables override fields with an env tag.
+func (l *loader) environment(into reflect.Value, getenv func(string) string) {
+	for i := range into.NumField() {
+		tag := into.Type().Field(i).Tag
+		name := tag.Get("env")
+		if name == "" {
+			continue
+		}
+		text := getenv(name)
+		if text == "" {
+			continue
+		}
+		l.origin[tag.Get("toml")] = Problem{Key: name}
+		var value any = text
+		if into.Field(i).Kind() == reflect.Slice {
+			value = splitList(text)
+		}
+		if err := assign(into.Field(i), value, tag); err != nil {
+			l.report(tag.Get("toml"), "%v", err)
+		}
+	}
+}
+
+// line is where a value stands in the file. The toml package tells that in
+// errors alone, so this decodes the value into something that refuses it.
+func (l *loader) line(value toml.Primitive) int {
+	var refused toml.ParseError
+	if errors.As(l.meta.PrimitiveDecode(value, &refusal{}), &refused) {
+		return refused.Position.Line
+	}
+	return 0
+}
+
+type refusal struct{}
+
+func (*refusal) UnmarshalTOML(any) error { return errors.New("refused to learn the line") }
