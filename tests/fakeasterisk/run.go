@@ -1,7 +1,6 @@
 package fakeasterisk
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -108,8 +107,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	o := &options{call: Call{Variables: map[string]string{}, Headers: map[string][]string{}}}
 	c := &o.call
 	fs := flag.NewFlagSet("asterisk", flag.ContinueOnError)
-	var complaints bytes.Buffer
-	fs.SetOutput(&complaints)
+	fs.SetOutput(io.Discard) // Run prints the error
 	fs.Usage = func() {}
 
 	number := func(name string, to *string, what string) {

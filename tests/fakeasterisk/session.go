@@ -88,9 +88,11 @@ func (s *session) finish(exit *os.ProcessState) {
 	}
 	t.Variables = s.wrote
 	switch {
-	case s.hung && !s.byAGI:
+	case s.failed || s.byAGI:
+		t.AGIStatus = Failure // whatever comes after
+	case s.hung:
 		t.AGIStatus = Hangup
-	case s.byAGI || s.failed || !exit.Success():
+	case !exit.Success():
 		t.AGIStatus = Failure
 	default:
 		t.AGIStatus = Success

@@ -29,7 +29,7 @@ type file struct {
 
 // open finds a sound and measures it; nil means that Asterisk would not play it.
 func (s *session) open(name string) *file {
-	for i, path := range s.paths(name) {
+	for _, path := range s.paths(name) {
 		f, err := os.Open(path)
 		if err != nil {
 			continue
@@ -46,7 +46,7 @@ func (s *session) open(name string) *file {
 			s.rec.note(fmt.Sprintf("%s can't be played: %v", path, err))
 			return nil
 		}
-		if i > 0 {
+		if !strings.HasPrefix(s.language(), "en") && path == filepath.Join(s.call.Sounds, "en", name+".wav") {
 			s.rec.note(fmt.Sprintf("%s is not there in %s: %s is played instead", name, s.language(), path))
 		}
 		// It plays from byte 44 to the end, whatever else the file holds.
