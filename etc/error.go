@@ -3,6 +3,7 @@ package etc
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Problem is one thing that is wrong with a configuration.
@@ -13,7 +14,8 @@ type Problem struct {
 	What string // what is wrong, and what to write instead
 }
 
-// String is "file:line: key: what", without the parts that are not known.
+// String is "file:line: key: what", without the parts that are not known. It is
+// one line of printable characters, whatever a hostile file held.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -26,7 +28,12 @@ func (p Problem) String() string {
 	if p.Key != "" {
 		b.WriteString(p.Key + ": ")
 	}
-	return b.String() + p.What
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, b.String()+p.What)
 }
 
 // Error is a configuration that was refused, with everything that was found

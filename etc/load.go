@@ -67,15 +67,10 @@ func (f File) Load(into any, getenv func(string) string) error {
 // read returns the text of the file; a default file may be absent.
 func (f File) read() (string, error) {
 	file, err := os.Open(f.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && !f.Named:
+	if errors.Is(err, fs.ErrNotExist) && !f.Named {
 		return "", nil
-	case errors.Is(err, fs.ErrNotExist):
-		return "", refuse(f.Path, "there is no such file; copy the example etc/%s there and edit it", f.Example)
-	case errors.Is(err, fs.ErrPermission):
-		return "", refuse(f.Path, "%s may not read it; give it to that user's group and run: chmod 640 %s", whoami(), f.Path)
-	case err != nil:
-		return "", refuse(f.Path, "cannot be opened: %v", errors.Unwrap(err))
+	} else if err != nil {
+		return "", f.notOpened(err)
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err == nil && info.IsDir() {
@@ -89,6 +84,17 @@ func (f File) read() (string, error) {
 		return "", refuse(f.Path, "is longer than %d KiB; a configuration is far shorter, so this is another file: compare it with etc/%s", maxFile>>10, f.Example)
 	}
 	return string(text), nil
+}
+
+// notOpened says why os.Open failed, and what helps.
+func (f File) notOpened(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return refuse(f.Path, "there is no such file; copy the example etc/%s there and edit it", f.Example)
+	case errors.Is(err, fs.ErrPermission):
+		return refuse(f.Path, "user %s may not read it; give it to a group of that user and run: chmod 640 %s", loginName(os.Geteuid()), f.Path)
+	}
+	return refuse(f.Path, "cannot be opened: %v", errors.Unwrap(err))
 }
 
 // loader is one run of Load.
@@ -134,18 +140,16 @@ func (l *loader) table(into reflect.Value, keys map[string]toml.Primitive, paren
 			l.report(key, "%s", l.unknown(into, name, parent))
 			continue
 		}
+		var plain any // decoding into an empty interface always works
+		_ = l.meta.PrimitiveDecode(value, &plain)
 		if isTable(field.Type()) {
-			inner := map[string]toml.Primitive{}
-			if err := l.meta.PrimitiveDecode(value, &inner); err != nil {
-				l.report(key, "is not a table; write the keys of %s below a line [%s]", key, key)
+			if _, ok := plain.(map[string]any); !ok {
+				l.report(key, "is %s; write the keys of %s below a line [%s]", kindOf(plain), key, key)
 				continue
 			}
+			inner := map[string]toml.Primitive{}
+			_ = l.meta.PrimitiveDecode(value, &inner)
 			l.table(field, inner, append(parent[:len(parent):len(parent)], name))
-			continue
-		}
-		var plain any
-		if err := l.meta.PrimitiveDecode(value, &plain); err != nil {
-			l.report(key, "cannot be read: %v", err)
 		} else if err := assign(field, plain, tag); err != nil {
 			l.report(key, "%v", err)
 		}

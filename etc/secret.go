@@ -41,13 +41,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func KeyFile(path string) (Secret, error) {
 	// Without O_NONBLOCK a named pipe would keep us waiting for a writer.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", refuse(path, "there is no such file; put the secret alone into it, then run: chmod 600 %s", path)
-	case errors.Is(err, fs.ErrPermission):
-		return "", refuse(path, "%s may not read it; run: chown %s %s", whoami(), loginName(os.Geteuid()), path)
-	case err != nil:
-		return "", refuse(path, "cannot be opened: %v", errors.Unwrap(err))
+	if err != nil {
+		return "", keyNotOpened(path, err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
@@ -74,6 +69,18 @@ func KeyFile(path string) (Secret, error) {
 	return Secret(text), nil
 }
 
+// keyNotOpened says why a file with a secret could not be opened, and what helps.
+func keyNotOpened(path string, err error) error {
+	me := loginName(os.Geteuid())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return refuse(path, "there is no such file; put the secret alone into it, then run: chmod 600 %s", path)
+	case errors.Is(err, fs.ErrPermission):
+		return refuse(path, "user %s may not read it; run: chown %s %s", me, me, path)
+	}
+	return refuse(path, "cannot be opened: %v", errors.Unwrap(err))
+}
+
 // private refuses a file that somebody else could read or replace.
 func private(path string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
@@ -94,9 +101,6 @@ func private(path string, info fs.FileInfo) error {
 	}
 	return nil
 }
-
-// whoami is the user whose rights this process has.
-func whoami() string { return "user " + loginName(os.Geteuid()) }
 
 // loginName is the name of a user, or the number when there is no name.
 func loginName(uid int) string {

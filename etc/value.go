@@ -124,7 +124,7 @@ func kindOf(value any) string {
 	case float64:
 		return "a number with decimals"
 	case bool:
-		return "true or false"
+		return "a boolean"
 	case time.Time:
 		return "a date"
 	case []any:

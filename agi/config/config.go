@@ -39,10 +39,10 @@ type Config struct {
 	// Timeout is the longest wait for creditapi in one step of a call.
 	Timeout time.Duration `toml:"timeout"`
 
-	Offer         string `toml:"offer"`        // OfferPress or OfferAuto
-	Answer        string `toml:"answer"`       // AnswerAnswer or AnswerProgress
-	AcceptDigit   string `toml:"accept_digit"` // one of 0-9*#
-	StopDigit     string `toml:"stop_digit"`   // one of 0-9*#, or empty: an ad can't be skipped
+	Offer         string `toml:"offer"`                   // OfferPress or OfferAuto
+	Answer        string `toml:"answer"`                  // AnswerAnswer or AnswerProgress
+	AcceptDigit   string `toml:"accept_digit"`            // one of 0-9*#
+	StopDigit     string `toml:"stop_digit" like:"\"#\""` // one of 0-9*#, or empty: an ad can't be skipped
 	MaxAdsPerCall int    `toml:"max_ads_per_call"`
 
 	// Language is used when the account's own is not one of Languages.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // schedules must not depend on what the host has installed
@@ -167,8 +168,9 @@ func (c *Config) AllowedHosts() []string {
 		return c.Hosts
 	}
 	names := []string{"localhost", "127.0.0.1", "::1"}
-	if host, _, err := net.SplitHostPort(c.Listen); err == nil && host != "" && host != "127.0.0.1" && host != "::1" && host != "localhost" {
-		names = append(names, host)
+	host, err := parseListen(c.Listen)
+	if ip := net.ParseIP(host); err == nil && ip != nil && !slices.Contains(names, ip.String()) {
+		names = append(names, ip.String())
 	}
 	return names
 }

@@ -64,7 +64,7 @@ func parseSQLite(rest string) (Database, error) {
 	if err != nil {
 		return Database{}, errors.New("the path has a % that is not followed by two hexadecimal digits; write % as %25")
 	}
-	if !filepath.IsAbs(path) || strings.HasSuffix(path, "/") || strings.ContainsRune(path, 0) {
+	if !filepath.IsAbs(path) || strings.HasSuffix(path, "/") || filepath.Clean(path) == "/" || strings.ContainsRune(path, 0) {
 		return Database{}, errors.New("the path is not that of a file from the root; write three slashes, like sqlite:///var/lib/adcredit/adcredit.db")
 	}
 	return Database{Driver: SQLite, Path: filepath.Clean(path)}, nil
@@ -141,12 +141,13 @@ func (d *Database) options(text string) error {
 // parseServer reads host or host:port.
 func parseServer(text string) (string, error) {
 	host, port := text, "3306"
-	if strings.HasSuffix(text, "]") && strings.HasPrefix(text, "[") {
-		host = text[1 : len(text)-1]
+	if strings.HasSuffix(text, "]") {
+		host = strings.TrimPrefix(text[:len(text)-1], "[")
 	} else if h, p, err := net.SplitHostPort(text); err == nil {
 		host, port = h, p
 	}
-	if net.ParseIP(host) == nil && (host == "" || len(host) > 253 || strings.ContainsFunc(host, notHostRune)) {
+	if strings.HasPrefix(text, "[") != (strings.Contains(host, ":") && net.ParseIP(host) != nil) ||
+		net.ParseIP(host) == nil && (host == "" || len(host) > 253 || strings.ContainsFunc(host, notHostRune)) {
 		return "", errors.New("the host is missing or not a name or address; write it like 127.0.0.1, db.example.net or [2001:db8::1]")
 	}
 	if !isPort(port, 1) {
