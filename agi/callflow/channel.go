@@ -1,0 +1,122 @@
+package callflow
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"adcredit/agi"
+)
+
+// AGI is a Channel on an AGI session.
+type AGI struct {
+	Session   *agi.Session
+	Progress  bool   // early media in place of an answer
+	SoundsDir string // prompts are below it by language, ads by their name
+
+	language string
+	spoken   string // the channel's language, once it was set
+}
+
+// errSilent is a channel that would play to nobody: before answer or Progress
+// Asterisk "plays" with the same replies, and the caller hears nothing.
+var errSilent = errors.New("the channel carries no sound to the caller")
+
+// Open implements Channel.
+func (a *AGI) Open() error {
+	if a.Progress {
+		reply, err := a.Session.Exec("Progress", "")
+		return failed("Progress", reply, err)
+	}
+	reply, err := a.Session.Answer()
+	if err := failed("ANSWER", reply, err); err != nil {
+		return err
+	}
+	const up = 6
+	if reply, err = a.Session.ChannelStatus(); err != nil {
+		return err
+	} else if reply.Res != up {
+		return fmt.Errorf("after ANSWER the channel's state is %d: %w", reply.Res, errSilent)
+	}
+	return nil
+}
+
+func failed(command string, reply agi.Reply, err error) error {
+	if err == nil && reply.Res < 0 {
+		return fmt.Errorf("%s failed: %w", command, errSilent)
+	}
+	return err
+}
+
+// Alive implements Channel: a dead channel answers CHANNEL STATUS with 511,
+// while other commands may still succeed.
+func (a *AGI) Alive() error {
+	if a.Session.HungUp() {
+		return agi.ErrHangup
+	}
+	_, err := a.Session.ChannelStatus()
+	return err
+}
+
+// Speak implements Channel.
+func (a *AGI) Speak(language string) { a.language = language }
+
+// Prompt implements Channel.
+func (a *AGI) Prompt(name, digits string) (byte, error) {
+	if name == "" {
+		return 0, nil
+	}
+	reply, err := a.Session.StreamFile(path.Join(a.SoundsDir, a.language, name), digits)
+	if err != nil {
+		return 0, err
+	}
+	if reply.Res < 0 {
+		// Asterisk answers a missing file and a hangup alike. Who is still
+		// there lost a prompt only: -check tells which.
+		return 0, a.Alive()
+	}
+	return key(reply), nil
+}
+
+// Key implements Channel.
+func (a *AGI) Key(within time.Duration) (byte, error) {
+	reply, err := a.Session.WaitForDigit(int(within.Milliseconds()))
+	if err == nil && reply.Res < 0 {
+		err = agi.ErrHangup
+	}
+	return key(reply), err
+}
+
+func key(r agi.Reply) byte {
+	if r.Res > 0 && r.Res < 128 {
+		return byte(r.Res)
+	}
+	return 0
+}
+
+// Play implements Channel. The path is absolute, so that Asterisk can't fall
+// back to the file of another language.
+func (a *AGI) Play(sound, digits string) (Played, error) {
+	start := time.Now()
+	reply, err := a.Session.StreamFile(path.Join(a.SoundsDir, sound), digits)
+	played := Played{Finished: err == nil && reply.Res == 0, Took: time.Since(start)}
+	played.Endpos, _ = reply.Endpos()
+	if err == nil && reply.Res < 0 {
+		err = a.Alive()
+	}
+	return played, err
+}
+
+// Number implements Channel. The language of Asterisk's own digits is the
+// channel's.
+func (a *AGI) Number(n int64) error {
+	if a.spoken != a.language {
+		if _, err := a.Session.SetVariable("CHANNEL(language)", a.language); err != nil {
+			return err
+		}
+		a.spoken = a.language
+	}
+	_, err := a.Session.SayNumber(int(n), "")
+	return err
+}
