@@ -1,0 +1,214 @@
+// Package creditclient asks creditapi, over HTTP or a unix socket, and keeps
+// completions safe on disk until creditapi has taken them ([Spool]).
+//
+// One step (check, start, complete, abandon) never waits longer than
+// Config.Timeout, over all URLs together. A refusal is a *wire.Error with one of
+// creditapi's codes. Anything else is no answer and wraps [ErrNoAnswer]: a
+// server that is down, slow, redirecting or talks nonsense is all the same to a
+// caller who waits.
+package creditclient
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+
+	"adcredit/agi/callflow"
+	"adcredit/creditapi/wire"
+)
+
+// ErrNoAnswer is wrapped by every failure to get an answer of creditapi's own.
+var ErrNoAnswer = errors.New("no answer from creditapi")
+
+// afterHangup bounds what is still owed to creditapi once the caller is gone:
+// the dialplan's extension h waits for us.
+const afterHangup = time.Second
+
+// Config says whom to ask and how.
+type Config struct {
+	URLs     []string // http://host:port, https://host or unix:///path
+	Key      string
+	Timeout  time.Duration
+	SpoolDir string
+	Agent    string // User-Agent, "adcredit/VERSION"
+}
+
+// Client implements callflow.Credits. It serves one call from one goroutine.
+type Client struct {
+	cfg     Config
+	servers []*server
+	spool   *Spool
+}
+
+var _ callflow.Credits = (*Client)(nil)
+
+// New makes a client; nothing is dialled and no folder is touched yet.
+func New(cfg Config) (*Client, error) {
+	c := &Client{cfg: cfg, spool: &Spool{Dir: cfg.SpoolDir}}
+	for _, u := range cfg.URLs {
+		s, err := newServer(u, cfg)
+		if err != nil {
+			return nil, err
+		}
+		c.servers = append(c.servers, s)
+	}
+	if len(c.servers) == 0 {
+		return nil, errors.New("creditapi: no URL is configured")
+	}
+	return c, nil
+}
+
+// Spool is where completions wait.
+func (c *Client) Spool() *Spool { return c.spool }
+
+// step bounds one step by the timeout. The end of ctx means that the caller
+// hung up: what is owed then has afterHangup left.
+func (c *Client) step(ctx context.Context) (context.Context, context.CancelFunc) {
+	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.Timeout)
+	stop := context.AfterFunc(ctx, func() {
+		short := time.AfterFunc(afterHangup, cancel)
+		context.AfterFunc(step, func() { short.Stop() })
+	})
+	return step, func() { stop(); cancel() }
+}
+
+// Credit implements callflow.Credits.
+func (c *Client) Credit(ctx context.Context, account, destination string) (wire.Credit, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	var answer wire.Credit
+	path := "/v1/accounts/" + url.PathEscape(account) + "/credit"
+	if destination != "" {
+		path += "?destination=" + url.QueryEscape(destination)
+	}
+	err := c.send(ctx, request{method: http.MethodGet, path: path, into: &answer, sane: func() bool {
+		return answer.Account != "" && answer.Currency != "" && answer.Required >= 0 && answer.Offer.Reward >= 0
+	}})
+	return answer, err
+}
+
+// Start implements callflow.Credits. Completions of the same account that wait
+// here are delivered first: one of them may be what the caller needs.
+func (c *Client) Start(ctx context.Context, req wire.StartListen) (wire.Listen, error) {
+	c.deliverOwn(ctx, req.Account)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	var answer wire.Listen
+	var key [16]byte
+	rand.Read(key[:])
+	err := c.send(ctx, request{
+		method: http.MethodPost, path: "/v1/listens", body: req, key: hex.EncodeToString(key[:]), into: &answer,
+		sane: func() bool { return playable(answer) },
+	})
+	return answer, err
+}
+
+var (
+	soundName = regexp.MustCompile(`^[a-z0-9][a-z0-9/_-]{0,99}$`)
+	listenID  = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+)
+
+// playable refuses a listen that Asterisk should not be told to play: the sound
+// becomes a file name.
+func playable(l wire.Listen) bool {
+	return listenID.MatchString(l.ID) && soundName.MatchString(l.Sound) &&
+		l.Samples > 0 && l.RateHz > 0 && l.DurationMS > 0 && l.Reward > 0
+}
+
+// Complete implements callflow.Credits: first to disk, then to creditapi.
+func (c *Client) Complete(ctx context.Context, account string, listen wire.Listen, heard wire.Heard) (wire.Grant, error) {
+	entry := Entry{Version: entryVersion, Listen: listen.ID, Account: account, Heard: heard}
+	kept := c.spool.Put(entry)
+	if kept != nil {
+		slog.Error("a completion could not be kept on disk: if it can't be sent now it must be repaired by hand",
+			"error", kept, "listen", listen.ID, "endpos", heard.Endpos, "played_ms", heard.PlayedMS, "heard_at", heard.HeardAt)
+	}
+	ctx, cancel := c.step(ctx)
+	defer cancel()
+	grant, err := c.deliver(ctx, entry)
+	if err != nil && kept == nil && !settled(err) {
+		return grant, fmt.Errorf("%w: %w", callflow.ErrPending, err)
+	}
+	return grant, err
+}
+
+// Abandon implements callflow.Credits.
+func (c *Client) Abandon(ctx context.Context, listen string, a wire.Abandon) error {
+	ctx, cancel := c.step(ctx)
+	defer cancel()
+	var answer wire.Abandoned
+	return c.send(ctx, request{method: http.MethodPost, path: "/v1/listens/" + listen + "/abandon", body: a, into: &answer,
+		sane: func() bool { return answer.ID == listen }})
+}
+
+// Sounds lists what `adcredit -check` compares with this host.
+func (c *Client) Sounds(ctx context.Context) (wire.Sounds, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	var answer wire.Sounds
+	err := c.send(ctx, request{method: http.MethodGet, path: "/v1/sounds", into: &answer, sane: func() bool { return answer.Node != "" }})
+	return answer, err
+}
+
+// deliver posts one completion until it is answered for good or ctx ends, and
+// lets its spool entry go as money.md's rules say: when it is granted, when it
+// is recorded for a person, and into refused/ when it is refused for good.
+func (c *Client) deliver(ctx context.Context, e Entry) (wire.Grant, error) {
+	for {
+		var grant wire.Grant
+		err := c.send(ctx, request{method: http.MethodPost, path: "/v1/listens/" + e.Listen + "/complete", body: e.Heard, into: &grant,
+			sane: func() bool { return grant.ListenID == e.Listen && grant.Amount > 0 && grant.Currency != "" }})
+		var refused *wire.Error
+		switch {
+		case err == nil && grant.State == string(wire.InDoubt):
+			c.spool.Remove(e)
+			return grant, &wire.Error{Code: wire.InDoubt, Detail: "The grant is recorded and waits for a person."}
+		case err == nil:
+			c.spool.Remove(e)
+			return grant, nil
+		case errors.As(err, &refused) && refused.Code == wire.TooEarly && refused.RetryAfterMS > 0:
+			if !wait(ctx, time.Duration(refused.RetryAfterMS)*time.Millisecond) {
+				return grant, err
+			}
+		case settled(err):
+			slog.Error("creditapi refused a completion for good", "listen", e.Listen, "code", refused.Code)
+			c.spool.Refuse(e)
+			return grant, err
+		default:
+			c.spool.Retry(e)
+			return grant, err
+		}
+	}
+}
+
+// settled reports whether creditapi has answered for good: the entry needs no
+// further delivery.
+func settled(err error) bool {
+	var refused *wire.Error
+	if !errors.As(err, &refused) {
+		return false
+	}
+	switch refused.Code.Status() {
+	case http.StatusAccepted, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

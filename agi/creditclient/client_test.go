@@ -1,0 +1,318 @@
+package creditclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"adcredit/agi/callflow"
+	"adcredit/creditapi/wire"
+)
+
+const credit = `{"account":"9700203963","credit":"7.00000","currency":"XOF","required":"10.00000","available":"7.00000","offer":{"available":true,"reward":"50.00000","duration_ms":5500}}`
+
+func answer(status int, kind, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		w.WriteHeader(status)
+		w.Write([]byte(body))
+	}
+}
+
+func problem(code wire.Code) http.HandlerFunc {
+	body, _ := json.Marshal((&wire.Error{Code: code, Detail: "no"}).Problem())
+	return answer(code.Status(), wire.ProblemType, string(body))
+}
+
+func client(t *testing.T, timeout time.Duration, urls ...string) *Client {
+	t.Helper()
+	c, err := New(Config{URLs: urls, Key: "adc_k_s", Timeout: timeout, SpoolDir: filepath.Join(t.TempDir(), "spool"), Agent: "adcredit/test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestWhatIsNoAnswer(t *testing.T) {
+	elsewhere := serve(t, answer(200, "application/json", credit))
+	for _, row := range []struct {
+		name string
+		h    http.HandlerFunc
+		want error
+	}{
+		{"an answer", answer(200, "application/json", credit), nil},
+		{"an empty object", answer(200, "application/json", `{}`), ErrNoAnswer},
+		{"garbage", answer(200, "application/json", `<html>`), ErrNoAnswer},
+		{"somebody's page", answer(200, "text/html", credit), ErrNoAnswer},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere, http.StatusFound) }, ErrNoAnswer},
+		{"a plain 500", answer(500, "text/plain", "oops"), ErrNoAnswer},
+		{"a proxy's 404", answer(404, "text/plain", "not here"), ErrNoAnswer},
+		{"a problem of somebody else", answer(404, wire.ProblemType, `{"code":"gone_fishing","status":404}`), ErrNoAnswer},
+		{"a problem whose status lies", answer(404, wire.ProblemType, `{"code":"no_ad","status":404}`), ErrNoAnswer},
+		{"an answer over 64 KiB", answer(200, "application/json", credit+strings.Repeat(" ", 70<<10)), ErrNoAnswer},
+		{"wrong key", problem(wire.Unauthorized), wire.Unauthorized},
+		{"no such account", problem(wire.AccountNotFound), wire.AccountNotFound},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := client(t, 2*time.Second, serve(t, row.h)).Credit(t.Context(), "card:9700203963", "2000")
+			if row.want == nil && err != nil || !errors.Is(err, row.want) {
+				t.Errorf("got %v; want %v", err, row.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "9700203963") {
+				t.Errorf("the error shows the account: %v", err)
+			}
+		})
+	}
+}
+
+func TestRequestHasKeyAndAccount(t *testing.T) {
+	var got *http.Request
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) { got = r; answer(200, "application/json", credit)(w, r) })
+	if _, err := client(t, time.Second, url).Credit(t.Context(), "cid:+221771234567", "+33 1"); err != nil {
+		t.Fatal(err)
+	}
+	if got.Header.Get("Authorization") != "Bearer adc_k_s" || got.URL.Path != "/v1/accounts/cid:+221771234567/credit" || got.URL.Query().Get("destination") != "+33 1" {
+		t.Errorf("%s %v", got.URL, got.Header)
+	}
+}
+
+func TestDeadlineHoldsOverAllServers(t *testing.T) {
+	slow := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	start := time.Now()
+	_, err := client(t, 200*time.Millisecond, serve(t, slow), serve(t, slow)).Credit(t.Context(), "cid:1", "")
+	if !errors.Is(err, ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("200 ms became %v", took)
+	}
+}
+
+func TestSecondServerIsAskedAndTheFirstAvoided(t *testing.T) {
+	var first, second atomic.Int32
+	bad := serve(t, func(w http.ResponseWriter, r *http.Request) { first.Add(1); problem(wire.Unavailable)(w, r) })
+	good := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		second.Add(1)
+		answer(200, "application/json", credit)(w, r)
+	})
+	c := client(t, time.Second, bad, good)
+	if err := os.MkdirAll(c.cfg.SpoolDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := c.Credit(t.Context(), "cid:1", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if first.Load() != 1 || second.Load() != 3 {
+		t.Errorf("the failing server was asked %d times, the other %d; want 1 and 3", first.Load(), second.Load())
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "api.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: answer(200, "application/json", credit)}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	if _, err := client(t, time.Second, "unix://"+socket).Credit(t.Context(), "cid:1", ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStartRefusesASoundThatIsAPath(t *testing.T) {
+	for _, sound := range []string{"../../etc/passwd", "/etc/passwd", "", "ads/x&ads/y", "ads/x.wav"} {
+		body, _ := json.Marshal(wire.Listen{ID: "l1", Sound: sound, Samples: 8000, RateHz: 8000, DurationMS: 1000, Reward: 1})
+		_, err := client(t, time.Second, serve(t, answer(201, "application/json", string(body)))).Start(t.Context(), wire.StartListen{Account: "cid:1", CallID: "a/1"})
+		if !errors.Is(err, ErrNoAnswer) {
+			t.Errorf("sound %q: %v", sound, err)
+		}
+	}
+}
+
+const grant = `{"listen_id":"l1","state":"logged","amount":"50.00000","credit":"57.00000","currency":"XOF","sufficient":true}`
+
+func TestCompletion(t *testing.T) {
+	listen := wire.Listen{ID: "l1", Samples: 44000}
+	for _, row := range []struct {
+		name string
+		h    http.HandlerFunc
+		want error
+		left string // where the entry is afterwards
+	}{
+		{"granted", answer(200, "application/json", grant), nil, ""},
+		{"in doubt", answer(202, "application/json", strings.Replace(grant, "logged", "in_doubt", 1)), wire.InDoubt, ""},
+		{"somebody else's grant", answer(200, "application/json", strings.Replace(grant, "l1", "l2", 1)), callflow.ErrPending, "l1.json"},
+		{"not heard", problem(wire.NotHeard), wire.NotHeard, "refused/l1.json"},
+		{"window over", problem(wire.ListenExpired), wire.ListenExpired, "refused/l1.json"},
+		{"listen unknown on this node of a cluster", problem(wire.ListenNotFound), callflow.ErrPending, "l1.json"},
+		{"key revoked", problem(wire.Unauthorized), callflow.ErrPending, "l1.json"},
+		{"other node's key", problem(wire.Forbidden), callflow.ErrPending, "l1.json"},
+		{"a proxy's 409", answer(409, "text/plain", "conflict"), callflow.ErrPending, "l1.json"},
+		{"database down", problem(wire.Unavailable), callflow.ErrPending, "l1.json"},
+		{"a redirect", answer(302, "text/plain", ""), callflow.ErrPending, "l1.json"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := client(t, time.Second, "http://127.0.0.1:1")
+			kept := false
+			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				_, err := os.Stat(filepath.Join(c.cfg.SpoolDir, "l1.json"))
+				kept = err == nil
+				row.h(w, r)
+			})
+			s, err := newServer(url, c.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.servers = []*server{s}
+			_, err = c.Complete(t.Context(), "cid:1", listen, wire.Heard{Endpos: 44000, PlayedMS: 5500, HeardAt: time.Now()})
+			if row.want == nil && err != nil || !errors.Is(err, row.want) {
+				t.Errorf("got %v; want %v", err, row.want)
+			}
+			if !kept {
+				t.Error("the completion was sent before it was on disk")
+			}
+			if left := files(t, c.cfg.SpoolDir); left != row.left {
+				t.Errorf("left in the spool: %q; want %q", left, row.left)
+			}
+		})
+	}
+}
+
+// files lists what the spool holds.
+func files(t *testing.T, dir string) string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			name, _ := filepath.Rel(dir, path)
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestTooEarlyIsWaitedFor(t *testing.T) {
+	var asked atomic.Int32
+	body, _ := json.Marshal((&wire.Error{Code: wire.TooEarly, RetryAfterMS: 50}).Problem())
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			answer(425, wire.ProblemType, string(body))(w, r)
+			return
+		}
+		answer(200, "application/json", grant)(w, r)
+	})
+	c := client(t, 2*time.Second, url)
+	if _, err := c.Complete(t.Context(), "cid:1", wire.Listen{ID: "l1"}, wire.Heard{}); err != nil || asked.Load() != 2 {
+		t.Errorf("asked %d times: %v", asked.Load(), err)
+	}
+}
+
+func TestHangupShortensAStepAndNeverCancelsIt(t *testing.T) {
+	c := client(t, time.Hour, "http://127.0.0.1:1")
+	gone, hangup := context.WithCancel(t.Context())
+	step, cancel := c.step(gone)
+	defer cancel()
+	hangup()
+	if step.Err() != nil {
+		t.Fatal("the completion was cancelled by the hangup")
+	}
+	select {
+	case <-step.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("an hour's timeout was not shortened after the hangup")
+	}
+}
+
+func TestWaitingCompletionsOfTheAccountGoFirst(t *testing.T) {
+	var order []string
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		order = append(order, r.URL.Path)
+		if strings.HasSuffix(r.URL.Path, "/complete") {
+			answer(200, "application/json", grant)(w, r)
+			return
+		}
+		problem(wire.NotNeeded)(w, r)
+	})
+	c := client(t, time.Second, url)
+	later := time.Now().Add(time.Hour)
+	for _, e := range []Entry{{Version: 1, Listen: "l1", Account: "cid:1", Attempts: 9, Next: later}, {Version: 1, Listen: "l2", Account: "cid:2"}} {
+		if err := c.spool.Put(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := c.Start(t.Context(), wire.StartListen{Account: "cid:1", CallID: "a/1"})
+	if !errors.Is(err, wire.NotNeeded) || strings.Join(order, " ") != "/v1/listens/l1/complete /v1/listens" {
+		t.Errorf("%v: %v", order, err)
+	}
+}
+
+func TestFlush(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "l1"):
+			answer(200, "application/json", grant)(w, r)
+		case strings.Contains(r.URL.Path, "l2"):
+			problem(wire.ListenExpired)(w, r)
+		default:
+			problem(wire.Unavailable)(w, r)
+		}
+	})
+	c := client(t, time.Second, url)
+	for _, id := range []string{"l1", "l2", "l3"} {
+		if err := c.spool.Put(Entry{Version: 1, Listen: id, Account: "cid:1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(c.cfg.SpoolDir, "x.json"), []byte("not ours"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done, err := c.Flush(t.Context(), true)
+	if done != (Flushed{Delivered: 1, Refused: 1, Waiting: 1}) || err != nil {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if left := files(t, c.cfg.SpoolDir); left != "corrupt/x.json l3.json refused/l2.json" {
+		t.Errorf("left: %s", left)
+	}
+	entries, _ := c.spool.Entries()
+	if len(entries) != 1 || entries[0].Attempts != 1 || !entries[0].Next.After(time.Now()) {
+		t.Errorf("no backoff: %+v", entries)
+	}
+	if done, _ := c.Flush(t.Context(), false); done.Waiting != 1 {
+		t.Errorf("an entry that is not due was tried: %+v", done)
+	}
+}
+
+func TestSpoolRefusesAFolderThatOthersMayWrite(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	err := (&Spool{Dir: dir}).Put(Entry{Version: 1, Listen: "l1"})
+	if err == nil || !strings.Contains(err.Error(), "chmod 700 "+dir) {
+		t.Errorf("got %v", err)
+	}
+}

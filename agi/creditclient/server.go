@@ -1,0 +1,171 @@
+package creditclient
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"mime"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-resty/resty/v2"
+
+	"adcredit/creditapi/wire"
+)
+
+const (
+	connectTimeout = 300 * time.Millisecond
+	maxAnswer      = 64 << 10
+	avoidFor       = 10 * time.Second // a URL that failed is tried last for so long
+)
+
+// server is one creditapi.
+type server struct {
+	url  string
+	http *resty.Client
+	down string // a file whose time says when the server last failed
+}
+
+func newServer(address string, cfg Config) (*server, error) {
+	dial := (&net.Dialer{Timeout: connectTimeout}).DialContext
+	base := address
+	if socket, ok := strings.CutPrefix(address, "unix://"); ok {
+		base = "http://localhost"
+		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, "unix", socket)
+		}
+	} else if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
+		return nil, fmt.Errorf("creditapi: %q is not an address; write it like http://127.0.0.1:8080 or unix:///run/adcredit/creditapi.sock", address)
+	}
+	client := resty.NewWithClient(&http.Client{
+		// No proxy, whatever the environment says: the key goes to creditapi alone.
+		Transport: &http.Transport{DialContext: dial, TLSHandshakeTimeout: time.Second, MaxIdleConns: 1, DisableCompression: true},
+		// A redirect is an answer like any other, and not one of ours.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	})
+	client.SetBaseURL(base).SetAuthToken(cfg.Key).SetHeader("User-Agent", cfg.Agent).SetResponseBodyLimit(maxAnswer)
+	client.SetLogger(silent{}) // its warnings would name URLs on standard error
+	sum := fnv.New64a()
+	sum.Write([]byte(address))
+	return &server{url: address, http: client, down: filepath.Join(cfg.SpoolDir, fmt.Sprintf("down-%016x", sum.Sum64()))}, nil
+}
+
+type silent struct{}
+
+func (silent) Errorf(string, ...any) {}
+func (silent) Warnf(string, ...any)  {}
+func (silent) Debugf(string, ...any) {}
+
+// request is one question; sane says whether what was read into makes sense.
+type request struct {
+	method, path string
+	body         any
+	key          string // Idempotency-Key
+	into         any
+	sane         func() bool
+}
+
+// send asks one server after the other until one answers. Each has at most half
+// of the time that is left, except the last.
+func (c *Client) send(ctx context.Context, r request) error {
+	var failure error
+	servers := c.inOrder()
+	for i, s := range servers {
+		try, cancel := ctx, context.CancelFunc(func() {})
+		if deadline, ok := ctx.Deadline(); ok && i < len(servers)-1 {
+			try, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		}
+		answered, err := s.ask(try, r)
+		cancel()
+		if answered {
+			return err
+		}
+		failure = err
+		s.avoid(len(servers))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return failure
+}
+
+// inOrder puts servers that failed a moment ago last. Each call is a process of
+// its own, so that what is known of them lies in files.
+func (c *Client) inOrder() []*server {
+	if len(c.servers) == 1 {
+		return c.servers
+	}
+	var good, bad []*server
+	for _, s := range c.servers {
+		if info, err := os.Stat(s.down); err == nil && time.Since(info.ModTime()) < avoidFor {
+			bad = append(bad, s)
+		} else {
+			good = append(good, s)
+		}
+	}
+	return append(good, bad...)
+}
+
+func (s *server) avoid(servers int) {
+	if servers > 1 {
+		// Only advice: without the file each call finds out for itself.
+		_ = os.WriteFile(s.down, nil, 0o600)
+	}
+}
+
+// ask reports whether creditapi itself has answered, be it by a refusal. Codes
+// that another server may not share are no answer.
+func (s *server) ask(ctx context.Context, r request) (answered bool, err error) {
+	req := s.http.R().SetContext(ctx)
+	if r.body != nil {
+		body, err := json.Marshal(r.body)
+		if err != nil {
+			return true, fmt.Errorf("encode the request: %w", err)
+		}
+		req.SetHeader("Content-Type", "application/json").SetBody(body)
+	}
+	if r.key != "" {
+		req.SetHeader("Idempotency-Key", r.key)
+	}
+	resp, err := req.Execute(r.method, r.path)
+	if err != nil {
+		return false, fmt.Errorf("%w: %s: %w", ErrNoAnswer, s.url, cause(err))
+	}
+	kind, _, _ := mime.ParseMediaType(resp.Header().Get("Content-Type"))
+	switch status := resp.StatusCode(); {
+	case status >= 200 && status < 300 && kind == "application/json":
+		if err := json.Unmarshal(resp.Body(), r.into); err != nil || !r.sane() {
+			return false, fmt.Errorf("%w: %s: status %d with a body that makes no sense", ErrNoAnswer, s.url, status)
+		}
+		return true, nil
+	case kind == wire.ProblemType:
+		var p wire.Problem
+		if json.Unmarshal(resp.Body(), &p) == nil && p.Code.Known() && p.Code.Status() == status {
+			refusal := &wire.Error{Code: p.Code, Detail: p.Detail, RetryAfterMS: p.RetryAfterMS}
+			return p.Code != wire.Unavailable && p.Code != wire.Internal && p.Code != wire.Misdirected, refusal
+		}
+		return false, fmt.Errorf("%w: %s: status %d with a problem that is not ours", ErrNoAnswer, s.url, status)
+	default:
+		return false, fmt.Errorf("%w: %s: status %d, which is no answer of creditapi", ErrNoAnswer, s.url, status)
+	}
+}
+
+// cause drops what net/http puts around an error: the path there holds the
+// caller's number.
+func cause(err error) error {
+	for {
+		inner, ok := err.(interface{ Unwrap() error })
+		if _, isURL := err.(interface{ Timeout() bool }); !ok || !isURL || inner.Unwrap() == nil {
+			return err
+		}
+		if _, isOp := err.(*net.OpError); isOp {
+			return err
+		}
+		err = inner.Unwrap()
+	}
+}
