@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"adcredit/agi"
+	"adcredit/agi/callflow"
+	"adcredit/agi/config"
+	"adcredit/etc"
+)
+
+const (
+	// replyAfterHangup bounds the wait for the reply in progress once the caller
+	// is gone: Asterisk sends it at once, and extension h waits for us.
+	replyAfterHangup = 5 * time.Second
+	// othersTime is what a caller may wait for completions of other accounts.
+	othersTime = 50 * time.Millisecond
+)
+
+// call is one run under AGI().
+func call(ctx context.Context, cfg *config.Config, word string, shell bool, stdin io.Reader, stdout, stderr io.Writer) int {
+	s := agi.New()
+	s.Lax = shell // replies may be piped ahead from a shell; there no ad can count as heard
+	defer s.Close()
+	context.AfterFunc(ctx, func() { _ = s.SetReadDeadline(time.Now().Add(replyAfterHangup)) })
+	err := s.Attach(stdin, stdout)
+	if err == nil {
+		_, err = s.SetVariable("ADCREDIT_STATUS", string(callflow.Failed))
+	}
+	if err != nil && !errors.Is(err, agi.ErrHangup) {
+		return unspoken(err, stdout, stderr)
+	}
+	outcome := decide(ctx, s, cfg, word)
+	if err := tell(s, outcome); err != nil {
+		return unspoken(err, stdout, stderr)
+	}
+	deliverOthers(cfg)
+	return exitOK
+}
+
+// decide runs the call flow, or says why it can't.
+func decide(ctx context.Context, s *agi.Session, cfg *config.Config, word string) callflow.Outcome {
+	if word != "" && word != "check" {
+		slog.Error("AGI(adcredit) takes no argument but check")
+		return callflow.Outcome{Status: callflow.Failed, Cause: "argument"}
+	}
+	c, err := callflow.Identify(s, cfg)
+	if errors.Is(err, callflow.ErrIdentity) {
+		slog.Warn("a call without a usable identity", "call", c.ID, "error", err)
+		return callflow.Outcome{Status: callflow.NoAccount, Cause: "identity"}
+	} else if err != nil {
+		slog.Error("the caller's identity could not be read", "call", c.ID, "error", err)
+		return callflow.Outcome{Status: callflow.Failed, Cause: "agi"}
+	}
+	client, err := newClient(cfg)
+	if err != nil {
+		slog.Error("the key for creditapi can't be used", "error", err)
+		return callflow.Outcome{Status: callflow.Failed, Cause: "config"}
+	}
+	c.CheckOnly = word == "check"
+	channel := &callflow.AGI{Session: s, Progress: cfg.Answer == config.AnswerProgress, SoundsDir: cfg.SoundsDir}
+	outcome := callflow.Run(ctx, channel, client, c, rules(cfg))
+	slog.Info("call decided", "call", c.ID, "account", masked(c.Account, cfg.LogNumbers), "status", outcome.Status,
+		"cause", outcome.Cause, "granted", outcome.Granted.String(), "listen", outcome.ListenID)
+	return outcome
+}
+
+func rules(cfg *config.Config) callflow.Rules {
+	p := cfg.Prompts
+	return callflow.Rules{
+		Auto: cfg.Offer == config.OfferAuto, Accept: cfg.AcceptDigit, Stop: cfg.StopDigit,
+		MaxAds: cfg.MaxAdsPerCall, Language: cfg.Language, Languages: cfg.Languages,
+		Prompts: callflow.Prompts{
+			Offer: p.Offer, OfferAuto: p.OfferAuto, Accepted: p.Accepted, Thanks: p.Thanks, Balance: p.Balance,
+			Pending: p.Pending, Cut: p.Cut, NoAd: p.NoAd, Later: p.Later,
+		},
+	}
+}
+
+// tell sets the variables, the status last. A dead channel still takes them.
+func tell(s *agi.Session, o callflow.Outcome) error {
+	for _, v := range o.Variables() {
+		if _, err := s.SetVariable(v[0], v[1]); err != nil && !errors.Is(err, agi.ErrHangup) {
+			return fmt.Errorf("set %s: %w", v[0], err)
+		}
+	}
+	return nil
+}
+
+// unspoken ends a call whose session can't be trusted or is gone.
+func unspoken(err error, stdout, stderr io.Writer) int {
+	switch {
+	case errors.Is(err, agi.ErrForged):
+		slog.Error("forged AGI input: an attack; the dialplan should refuse such callers before AGI", "error", err)
+		// The replies are not to be believed, so none is waited for; Asterisk
+		// reads what was written before the pipe was closed.
+		fmt.Fprint(stdout, "SET VARIABLE ADCREDIT_CAUSE \"forged\"\nSET VARIABLE ADCREDIT_STATUS \"ERROR\"\n")
+		return exitOK
+	case errors.Is(err, agi.ErrClosed):
+		slog.Warn("Asterisk closed the connection", "error", err)
+	default:
+		slog.Error("standard input is not AGI, or went wrong", "error", err)
+	}
+	fmt.Fprintf(stderr, "adcredit: %v\nadcredit speaks AGI: Asterisk runs it. Try adcredit -help.\n", err)
+	return exitFailed
+}
+
+// deliverOthers uses a moment of this run for completions that wait, after the
+// caller's own business.
+func deliverOthers(cfg *config.Config) {
+	ctx, cancel := context.WithTimeout(context.Background(), othersTime)
+	defer cancel()
+	client, err := newClient(cfg)
+	if err != nil {
+		return // said already
+	}
+	if _, err := client.Flush(ctx, false); err != nil {
+		slog.Warn("the spool could not be read", "error", err)
+	}
+}
+
+// masked hides the middle of an account's name in logs.
+func masked(account string, whole bool) string {
+	if whole {
+		return account
+	}
+	return etc.Mask(account)
+}

@@ -1,0 +1,165 @@
+// Command adcredit is what Asterisk runs for each call: AGI(adcredit). It asks
+// creditapi for the caller's balance, offers an ad when that is too low, and
+// tells the dialplan what came of it. Run from a shell it also checks a host
+// (-check) and delivers completions that wait (-flush).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"adcredit/agi/config"
+	"adcredit/agi/creditclient"
+)
+
+// Exit codes. A call exits 0 whenever a status was set.
+const (
+	exitOK     = 0
+	exitFailed = 1  // -check found something, -flush left something, or the input isn't AGI
+	exitUsage  = 2  // wrong flags
+	exitConfig = 78 // configuration refused: EX_CONFIG
+)
+
+// version is set by the Makefile.
+var version = "dev"
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)) }
+
+// run is the program with its streams in hand.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
+	// First of all: a Go program dies of SIGHUP, which Asterisk sends at hangup,
+	// and of SIGPIPE on standard output, before it can report anything.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// A process that lives for milliseconds needs no collector, one that plays
+	// an ad does no work meanwhile.
+	debug.SetGCPercent(400)
+
+	o := options{}
+	if getenv("AST_VERSION") != "" {
+		// Asterisk started us: an argument may come from a caller's extension,
+		// so it is data and never a flag.
+		o.word = firstOf(args)
+	} else if code, done := o.parse(args, stdout, stderr); done {
+		return code
+	}
+	cfg, err := config.Load(o.config, getenv)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		logTo(nil, stderr).Error("the configuration is refused: the call goes on without adcredit", "error", err)
+		return exitConfig
+	}
+	slog.SetDefault(logTo(cfg, stderr))
+	switch {
+	case o.check:
+		return check(ctx, cfg, stdout)
+	case o.flush:
+		return flush(ctx, cfg, stdout, stderr)
+	}
+	return call(ctx, cfg, o.word, getenv("AST_VERSION") == "", stdin, stdout, stderr)
+}
+
+type options struct {
+	config       string
+	check, flush bool
+	word         string // AGI(adcredit,WORD)
+}
+
+// parse reads the flags of a shell; done says that there is nothing left to do.
+func (o *options) parse(args []string, stdout, stderr io.Writer) (code int, done bool) {
+	flags := flag.NewFlagSet("adcredit", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprint(flags.Output(), usage) }
+	flags.StringVar(&o.config, "config", "", "")
+	flags.BoolVar(&o.check, "check", false, "")
+	flags.BoolVar(&o.flush, "flush", false, "")
+	showVersion := flags.Bool("version", false, "")
+	help := flags.Bool("help", false, "")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return exitOK, true
+	} else if err != nil {
+		return exitUsage, true
+	}
+	switch {
+	case *help:
+		fmt.Fprint(stdout, usage)
+		return exitOK, true
+	case *showVersion:
+		fmt.Fprintln(stdout, "adcredit", version)
+		return exitOK, true
+	case o.check && o.flush:
+		fmt.Fprintln(stderr, "adcredit: -check and -flush are two errands: run one after the other")
+		return exitUsage, true
+	}
+	o.word = firstOf(flags.Args())
+	return exitOK, false
+}
+
+func firstOf(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+const usage = `adcredit: ad-funded call credit, for Asterisk's dialplan
+
+  In extensions.conf:   same => n,AGI(adcredit)          offers an ad when credit is too low
+                        same => n,AGI(adcredit,check)    only sets the variables, plays nothing
+  It sets ADCREDIT_STATUS, ADCREDIT_CAUSE, ADCREDIT_BALANCE, ADCREDIT_CURRENCY,
+  ADCREDIT_GRANTED, ADCREDIT_CAMPAIGN and ADCREDIT_LISTEN_ID, and exits 0.
+
+  From a shell:
+    adcredit -check      look over configuration, key, creditapi, sounds and spool
+    adcredit -flush      deliver the completions that wait in the spool
+    adcredit -version    print the version
+    adcredit < FILE      speak AGI with the lines of FILE, to try a configuration
+
+  -config FILE           instead of $ADCREDIT_CONFIG or /etc/adcredit/adcredit.toml
+  Environment: ADCREDIT_URLS, ADCREDIT_API_KEY, ADCREDIT_SPOOL_DIR override the file.
+
+  Exit codes: 0 done (of a call: a status was set), 1 failed, 2 wrong usage,
+  78 configuration refused.
+`
+
+func newClient(cfg *config.Config) (*creditclient.Client, error) {
+	key, err := cfg.Key()
+	if err != nil {
+		return nil, err
+	}
+	return creditclient.New(creditclient.Config{
+		URLs: cfg.URLs, Key: string(key), Timeout: cfg.Timeout, SpoolDir: cfg.SpoolDir, Agent: "adcredit/" + version,
+	})
+}
+
+// flush delivers everything that waits, however lately it was tried.
+func flush(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) int {
+	client, err := newClient(cfg)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitConfig
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	done, err := client.Flush(ctx, true)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	fmt.Fprintf(stdout, "%d delivered, %d refused for good, %d still waiting in %s\n", done.Delivered, done.Refused, done.Waiting, cfg.SpoolDir)
+	if done.Waiting > 0 {
+		return exitFailed
+	}
+	return exitOK
+}
