@@ -21,6 +21,12 @@ import (
 //go:embed fr/*.wav en/*.wav ads/*.wav
 var Files embed.FS
 
+// Texts is what each sound says: the lines of texts.tsv, whose first field is a
+// sound's name and whose last is its text.
+//
+//go:embed texts.tsv
+var Texts string
+
 // Languages are the languages that every prompt comes in, by the names of their
 // folders and of Asterisk's CHANNEL(language).
 var Languages = []string{"en", "fr"}

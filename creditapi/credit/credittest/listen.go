@@ -1,0 +1,291 @@
+package credittest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"adcredit/creditapi/credit"
+	"adcredit/creditapi/wire"
+)
+
+// listen is a credit.Listen with what the store alone needs to know.
+type listen struct {
+	credit.Listen
+	key, digest string
+	callID      string
+	day         int
+	started     time.Time
+	busy, until time.Time
+}
+
+// Outlook implements credit.Store.
+func (m *Memory) Outlook(ctx context.Context, n credit.NewListen) (credit.Outlook, error) {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return credit.Outlook{}, err
+	}
+	campaign, ad, err := m.choose(n)
+	switch err {
+	case wire.Playing:
+		return credit.Outlook{Playing: true}, nil
+	case wire.Capped:
+		return credit.Outlook{Capped: true}, nil
+	case wire.NoAd:
+		return credit.Outlook{}, nil
+	}
+	return credit.Outlook{Ad: &ad, Reward: campaign.Reward}, nil
+}
+
+// Started implements credit.Store.
+func (m *Memory) Started(ctx context.Context, node, key, digest string) (*credit.Listen, error) {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return nil, err
+	}
+	return m.started(node, key, digest)
+}
+
+func (m *Memory) started(node, key, digest string) (*credit.Listen, error) {
+	for _, l := range m.listens {
+		if l.Node == node && l.key == key {
+			if l.digest != digest {
+				return nil, refuse(wire.KeyReused, "This Idempotency-Key came with another request before.")
+			}
+			found := m.read(l)
+			return &found, nil
+		}
+	}
+	return nil, nil
+}
+
+// Start implements credit.Store.
+func (m *Memory) Start(ctx context.Context, n credit.NewListen) (credit.Listen, error) {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return credit.Listen{}, err
+	}
+	if again, err := m.started(n.Node, n.Key, n.Digest); again != nil || err != nil {
+		if err != nil {
+			return credit.Listen{}, err
+		}
+		return *again, nil
+	}
+	campaign, ad, err := m.choose(n)
+	if err != nil {
+		return credit.Listen{}, refuse(err.(wire.Code), "No ad is offered for this call.")
+	}
+	campaign.Held += campaign.Reward
+	now := m.now()
+	l := &listen{
+		Listen: credit.Listen{
+			ID: fmt.Sprintf("listen-%d", len(m.listens)+1), State: credit.Started, AccountID: n.AccountID,
+			Node: n.Node, Campaign: campaign.Name, Ad: ad, Reward: campaign.Reward,
+		},
+		key: n.Key, digest: n.Digest, callID: n.CallID, day: n.Day, started: now, until: now.Add(n.Window),
+		busy: now.Add(time.Duration(ad.DurationMS())*time.Millisecond + n.Busy),
+	}
+	m.listens = append(m.listens, l)
+	return m.read(l), nil
+}
+
+// choose finds the first campaign by order of creation that fits, or the code
+// that says why there is none.
+func (m *Memory) choose(n credit.NewListen) (*credit.Campaign, credit.Ad, error) {
+	starts, listens := 0, 0
+	perCampaign := map[string]int{}
+	for _, l := range m.listens {
+		if l.AccountID != n.AccountID {
+			continue
+		}
+		if l.State == credit.Started && m.now().Before(l.busy) {
+			return nil, credit.Ad{}, wire.Playing
+		}
+		if l.day != n.Day {
+			continue
+		}
+		starts++
+		if l.State != credit.Abandoned {
+			listens++
+			perCampaign[l.Campaign]++
+		}
+	}
+	if n.StartsPer > 0 && starts >= n.StartsPer || n.ListensPer > 0 && listens >= n.ListensPer {
+		return nil, credit.Ad{}, wire.Capped
+	}
+	why := wire.NoAd
+	for i := range m.campaigns {
+		c := &m.campaigns[i]
+		ad, fits := m.fits(c, n)
+		switch {
+		case !fits:
+		case c.PerDay > 0 && perCampaign[c.Name] >= c.PerDay:
+			why = wire.Capped
+		default:
+			return c, ad, nil
+		}
+	}
+	return nil, credit.Ad{}, why
+}
+
+// fits finds the campaign's ad for the language, if it may be played now and
+// its budget has room.
+func (m *Memory) fits(c *credit.Campaign, n credit.NewListen) (credit.Ad, bool) {
+	now := m.now()
+	if c.State != credit.CampaignActive || c.Held+c.Spent+c.Reward > c.Budget ||
+		c.StartsAt != nil && now.Before(*c.StartsAt) || c.EndsAt != nil && !now.Before(*c.EndsAt) ||
+		n.Minute < c.FromMinute || n.Minute >= c.ToMinute {
+		return credit.Ad{}, false
+	}
+	if c.DailyBudget > 0 {
+		used := c.Reward
+		for _, l := range m.listens {
+			if l.Campaign == c.Name && l.day == n.Day && (l.State == credit.Started || l.State == credit.Completed) {
+				used += l.Reward
+			}
+		}
+		if used > c.DailyBudget {
+			return credit.Ad{}, false
+		}
+	}
+	for _, want := range []string{n.Language, ""} {
+		for _, ad := range c.Ads {
+			if ad.Language == want {
+				return ad, true
+			}
+		}
+	}
+	return credit.Ad{}, false
+}
+
+// Listen implements credit.Store.
+func (m *Memory) Listen(ctx context.Context, id string) (credit.Listen, error) {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return credit.Listen{}, err
+	}
+	l, err := m.find(id)
+	if err != nil {
+		return credit.Listen{}, err
+	}
+	return m.read(l), nil
+}
+
+func (m *Memory) find(id string) (*listen, error) {
+	for _, l := range m.listens {
+		if l.ID == id {
+			return l, nil
+		}
+	}
+	return nil, refuse(wire.ListenNotFound, "There is no such listen.")
+}
+
+// read is the listen as it is now.
+func (m *Memory) read(l *listen) credit.Listen {
+	answer := l.Listen
+	answer.Elapsed = m.now().Sub(l.started)
+	answer.Late = m.now().After(l.until)
+	return answer
+}
+
+// Complete implements credit.Store.
+func (m *Memory) Complete(ctx context.Context, c credit.Completion) (credit.Entry, error) {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return credit.Entry{}, err
+	}
+	l, err := m.find(c.ListenID)
+	if err != nil {
+		return credit.Entry{}, err
+	}
+	if l.State == credit.Started && m.now().After(l.until) {
+		m.close(l, credit.Lapsed)
+	}
+	switch l.State {
+	case credit.Abandoned:
+		return credit.Entry{}, refuse(wire.ListenAbandoned, "This listen was abandoned.")
+	case credit.Lapsed:
+		return credit.Entry{}, refuse(wire.ListenExpired, "This listen's completion came too late.")
+	case credit.Completed:
+		for _, e := range m.ledger {
+			if e.ListenID == l.ID {
+				return e, nil
+			}
+		}
+	}
+	m.close(l, credit.Completed)
+	return m.pay(credit.Entry{ListenID: l.ID, AccountID: l.AccountID, Amount: l.Reward, Node: l.Node, Reason: "ad " + l.Campaign})
+}
+
+// pay writes the entry and credits its account.
+func (m *Memory) pay(e credit.Entry) (credit.Entry, error) {
+	e.ID, e.CreatedAt, e.State, e.Cause = int64(len(m.ledger)+1), m.now(), credit.Logged, m.doubt
+	if m.doubt != "" {
+		e.State = credit.InDoubt
+	}
+	for i := range m.accounts {
+		if m.accounts[i].ID == e.AccountID && e.State == credit.Logged {
+			sum, err := m.accounts[i].Credit.Add(e.Amount)
+			if err != nil {
+				return credit.Entry{}, err
+			}
+			m.accounts[i].Credit = sum
+		}
+	}
+	m.ledger = append(m.ledger, e)
+	return e, nil
+}
+
+// close ends a started listen and gives its held reward to where it belongs.
+func (m *Memory) close(l *listen, state credit.ListenState) {
+	l.State = state
+	for i := range m.campaigns {
+		if m.campaigns[i].Name == l.Campaign {
+			m.campaigns[i].Held -= l.Reward
+			if state == credit.Completed {
+				m.campaigns[i].Spent += l.Reward
+			}
+		}
+	}
+}
+
+// Abandon implements credit.Store.
+func (m *Memory) Abandon(ctx context.Context, a credit.Abandonment) error {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return err
+	}
+	l, err := m.find(a.ListenID)
+	if err != nil {
+		return err
+	}
+	switch l.State {
+	case credit.Completed:
+		return refuse(wire.ListenCompleted, "This listen was completed.")
+	case credit.Lapsed:
+		return refuse(wire.ListenExpired, "This listen's time is over.")
+	case credit.Started:
+		m.close(l, credit.Abandoned)
+	}
+	return nil
+}
+
+// Refill implements credit.Store.
+func (m *Memory) Refill(ctx context.Context, e credit.ManualEntry) (credit.Entry, error) {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return credit.Entry{}, err
+	}
+	if digest, again := m.manual[e.Key]; again {
+		if digest != e.Digest {
+			return credit.Entry{}, refuse(wire.KeyReused, "This Idempotency-Key came with another request before.")
+		}
+		for _, entry := range m.ledger {
+			if entry.Cause == "" && entry.ListenID == "" && entry.Reason == e.Reason && entry.AccountID == e.AccountID {
+				return entry, nil
+			}
+		}
+	}
+	m.manual[e.Key] = e.Digest
+	return m.pay(credit.Entry{AccountID: e.AccountID, Amount: e.Amount, Reason: e.Reason, Node: e.By})
+}

@@ -1,0 +1,123 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"adcredit/creditapi/credit"
+	"adcredit/creditapi/wire"
+)
+
+// accountPath names the account in a path.
+type accountPath struct {
+	Account string `path:"account" maxLength:"60" doc:"card:…, alias:… or cid:…; a bare name, for people, is tried as each of them" example:"alias:1001"`
+}
+
+// idempotent is the header that makes repeating a request harmless.
+type idempotent struct {
+	Key string `header:"Idempotency-Key" required:"true" pattern:"^[A-Za-z0-9_-]{16,64}$" doc:"Made anew for each intent and sent again with each repetition: 16 to 64 letters, digits, _ or -. Use 128 random bits." example:"6Rk0c0yJ8QWvVYBTqU3mMA"`
+}
+
+type creditInput struct {
+	accountPath
+	Destination string `query:"destination" maxLength:"40" doc:"The number called; a + is written %2B" example:"+221338240000"`
+}
+
+// Resolve implements huma.Resolver.
+func (i *creditInput) Resolve(huma.Context) []error {
+	return unclean(field{"query.destination", i.Destination})
+}
+
+type creditOutput struct{ Body wire.Credit }
+
+type refillInput struct {
+	accountPath
+	idempotent
+	Body wire.Refill
+}
+
+// Resolve implements huma.Resolver. Only a reason is for people and may have
+// any script.
+func (i *refillInput) Resolve(huma.Context) []error {
+	if !printable(i.Body.Reason) {
+		return []error{&huma.ErrorDetail{Location: "body.reason"}}
+	}
+	return nil
+}
+
+type refillOutput struct {
+	Status int
+	Body   wire.Refilled
+}
+
+type field struct{ name, value string }
+
+// unclean lists the fields whose text is refused.
+func unclean(fields ...field) []error {
+	var errs []error
+	for _, f := range fields {
+		if !clean(f.value) {
+			errs = append(errs, &huma.ErrorDetail{Location: f.name})
+		}
+	}
+	return errs
+}
+
+// credits registers the two resources of the paper.
+func (a *API) credits() {
+	register(a, operation{
+		id: "get-credit", method: http.MethodGet, path: "/v1/accounts/{account}/credit",
+		summary: "An account's credit, and what it could earn",
+		text: "Answers whether a call of this account to the destination may start, and if it may not, " +
+			"whether an ad can be offered. Nothing is changed.",
+		scope: credit.ScopeAGI, status: http.StatusOK,
+		codes: []wire.Code{wire.AccountNotFound, wire.AccountAmbiguous},
+	}, a.getCredit)
+	register(a, operation{
+		id: "add-credit", method: http.MethodPost, path: "/v1/accounts/{account}/credit",
+		summary: "Add credit by hand",
+		text: "Adds the amount exactly once for each Idempotency-Key: the same request again answers the same entry; " +
+			"another request with the same key is refused.",
+		scope: credit.ScopeCredit, status: http.StatusOK,
+		answers: map[int]string{http.StatusAccepted: "Recorded, but `in_doubt`: a person must settle it"},
+		codes:   []wire.Code{wire.AccountNotFound, wire.AccountAmbiguous, wire.KeyReused},
+	}, a.addCredit)
+}
+
+func (a *API) getCredit(ctx context.Context, in *creditInput) (*creditOutput, error) {
+	ref, err := a.ref(ctx, in.Account)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.service.Credit(ctx, ref, in.Destination)
+	return &creditOutput{answer}, err
+}
+
+func (a *API) addCredit(ctx context.Context, in *refillInput) (*refillOutput, error) {
+	ref, err := a.ref(ctx, in.Account)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := a.service.Refill(ctx, recordOf(ctx).key.ID, in.Key, ref, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	return &refillOutput{a.statusOf(ctx, answer.State), answer}, nil
+}
+
+// ref reads the account's name, and notes it for the log.
+func (a *API) ref(ctx context.Context, account string) (credit.Ref, error) {
+	recordOf(ctx).account = a.masked(account)
+	return credit.ParseRef(account)
+}
+
+// statusOf is the status of an answer about a ledger entry in this state.
+func (a *API) statusOf(ctx context.Context, state string) int {
+	if state == string(credit.InDoubt) {
+		recordOf(ctx).failed(wire.InDoubt, nil)
+		return wire.InDoubt.Status()
+	}
+	return http.StatusOK
+}

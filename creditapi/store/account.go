@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"adcredit/creditapi/credit"
+	"adcredit/creditapi/wire"
+)
+
+// finders find accounts by each kind of name. The name that was found comes
+// with them: it is compared once more in Go, byte by byte, since a database
+// may have been given a collation that takes other names for the same.
+var finders = map[string]string{
+	credit.ByCard:  `SELECT id, username AS name FROM cc_card WHERE username = ?`,
+	credit.ByAlias: `SELECT id, useralias AS name FROM cc_card WHERE useralias = ?`,
+	credit.ByCID:   `SELECT id_cc_card AS id, cid AS name FROM cc_callerid WHERE cid = ? AND activated IN ('t', '1')`,
+}
+
+const byID = `SELECT id, ? AS name FROM cc_card WHERE id = ?`
+
+// accountOf reads the accounts that a finder found, and all that is asked of
+// them. A currency is found by its upper-case name, as A2Billing does.
+const accountOf = `
+	SELECT f.name, c.id, c.username, c.useralias, c.credit, COALESCE(c.typepaid, 0), COALESCE(c.creditlimit, 0),
+		c.status, COALESCE(c.inuse, 0), COALESCE(c.simultaccess, 0), COALESCE(c.language, ''),
+		COALESCE(c.currency, ''), COALESCE(p.value, 0), COALESCE(c.enableexpire, 0), COALESCE(c.expiredays, 0),
+		{unix c.expirationdate}, {unix c.firstusedate}, {unix c.creationdate}, {now}
+	FROM (%s) f JOIN cc_card c ON c.id = f.id
+	LEFT JOIN cc_currencies p ON p.currency = UPPER(c.currency)`
+
+// scanAccount reads one row of accountOf.
+func (s *Store) scanAccount(scan func(...any) error) (name string, a credit.Account, err error) {
+	var typepaid, simultaneous int
+	var x expiry
+	err = scan(&name, &a.ID, &a.Card, &a.Alias, s.dialect.money(&a.Credit), &typepaid, s.dialect.money(&a.Limit),
+		&a.Status, &a.InUse, &simultaneous, &a.Language, &a.Currency, s.dialect.money(&a.Price),
+		&x.mode, &x.days, &x.at, &x.firstUse, &x.creation, instant(&a.Now))
+	a.Postpaid, a.SimultaneousAccess = typepaid == 1, simultaneous == 1
+	a.Expired = x.over(a.Now.Unix())
+	return name, a, err
+}
+
+// expiry is A2Billing's rule of a card's end; instants are Unix seconds, 0 for
+// none.
+type expiry struct {
+	mode, days             int
+	at, firstUse, creation int64
+}
+
+// over follows A2Billing's gate (common/lib/Class.A2Billing.php): a date that
+// is not set, or no days, never end a card.
+func (x expiry) over(now int64) bool {
+	const day = 24 * 60 * 60
+	end := int64(0)
+	switch {
+	case x.mode == 1:
+		end = x.at
+	case x.mode == 2 && x.firstUse > 0 && x.days > 0:
+		end = x.firstUse + int64(x.days)*day
+	case x.mode == 3 && x.creation > 0 && x.days > 0:
+		end = x.creation + int64(x.days)*day
+	}
+	return end > 0 && end < now
+}
+
+// Account finds one account, in one statement.
+func (s *Store) Account(ctx context.Context, ref credit.Ref) (credit.Account, error) {
+	a, err := s.account(ctx, ref)
+	return a, s.fail("read an account", err)
+}
+
+func (s *Store) account(ctx context.Context, ref credit.Ref) (found credit.Account, err error) {
+	finder, args := finders[ref.Kind], []any{ref.Name}
+	switch ref.Kind {
+	case credit.ByID:
+		finder, args = byID, []any{ref.Name, ref.Name}
+	case credit.ByAny:
+		finder = finders[credit.ByCard] + ` UNION ` + finders[credit.ByAlias] + ` UNION ` + finders[credit.ByCID]
+		args = []any{ref.Name, ref.Name, ref.Name}
+	}
+	if finder == "" {
+		return found, fmt.Errorf("no account is named by %q", ref.Kind)
+	}
+	accounts := 0
+	err = s.pool().each(ctx, func(scan func(...any) error) error {
+		name, a, err := s.scanAccount(scan)
+		if err == nil && name == ref.Name && (accounts == 0 || a.ID != found.ID) {
+			found = a
+			accounts++
+		}
+		return err
+	}, fmt.Sprintf(accountOf, finder), args...)
+	switch {
+	case err != nil:
+		return found, err
+	case accounts == 0:
+		return found, refuse(wire.AccountNotFound, "There is no such account.")
+	case accounts > 1:
+		return found, refuse(wire.AccountAmbiguous, "Several accounts have this name. Write card:…, alias:… or cid:….")
+	}
+	return found, nil
+}
+
+// Accounts lists accounts by their id, after the given one.
+func (s *Store) Accounts(ctx context.Context, after credit.ID, limit int) ([]credit.Account, error) {
+	accounts := []credit.Account{}
+	err := s.pool().each(ctx, func(scan func(...any) error) error {
+		_, a, err := s.scanAccount(scan)
+		accounts = append(accounts, a)
+		return err
+	}, fmt.Sprintf(accountOf, `SELECT id, username AS name FROM cc_card WHERE id > ? ORDER BY id LIMIT ?`)+` ORDER BY c.id`,
+		int64(after), limit)
+	return accounts, s.fail("list accounts", err)
+}
+
+// AddAccount makes an account in the embedded database.
+func (s *Store) AddAccount(ctx context.Context, a credit.NewAccount) (credit.Account, error) {
+	if !s.embedded {
+		return credit.Account{}, refuse(wire.Forbidden, "Accounts are made in A2Billing; only the embedded database has its own.")
+	}
+	settings, err := s.Settings(ctx)
+	if err != nil {
+		return credit.Account{}, err
+	}
+	var id int64
+	err = s.tx(ctx, func(q session) (err error) {
+		id, err = q.insert(ctx, `INSERT INTO cc_card (username, useralias, credit, language, currency, creationdate)
+			VALUES (?, ?, {money}, ?, ?, {now})`, a.Card, a.Alias, a.Credit, a.Language, settings.BaseCurrency)
+		for _, cid := range a.CallerIDs {
+			if err == nil {
+				_, err = q.insert(ctx, `INSERT INTO cc_callerid (cid, id_cc_card) VALUES (?, ?)`, cid, id)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		if s.dialect.meaning(err) == duplicate {
+			err = refuse(wire.KeyReused, "Another account has this card, alias or caller ID.")
+		}
+		return credit.Account{}, s.fail("add an account", err)
+	}
+	return s.Account(ctx, credit.Ref{Kind: credit.ByID, Name: fmt.Sprint(id)})
+}
+
+// absent turns "no row" into an answer for the outside.
+func absent(err error, code wire.Code, detail string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return refuse(code, detail)
+	}
+	return err
+}

@@ -1,0 +1,346 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"adcredit/creditapi/credit"
+	"adcredit/creditapi/wire"
+)
+
+// A grant is three steps, and the same code runs them the first time, again
+// after a lost answer, after a crash, and from the sweeper:
+//
+//	record  the ledger's row, pending: all that belongs to it in our own tables
+//	apply   the account's credit, and pending -> applied, in one statement
+//	log     the row of cc_logrefill, and applied -> logged
+//
+// Where the tables of A2Billing are transactional all three are one
+// transaction. Else each is atomic by itself, and what a crash of ours leaves
+// open is finished later.
+
+// An entry is a row of the ledger with what the steps need.
+type entry struct {
+	credit.Entry
+	digest sql.NullString
+}
+
+const entryColumns = `SELECT id, COALESCE(listen_id, ''), account_id, amount, state, COALESCE(cause, ''), node, reason,
+	created_at, digest FROM adcredit_ledger WHERE `
+
+func (s *Store) scanEntry(row *sql.Row) (e entry, err error) {
+	err = row.Scan(&e.ID, &e.ListenID, &e.AccountID, s.dialect.money(&e.Amount), &e.State, &e.Cause, &e.Node, &e.Reason,
+		instant(&e.CreatedAt), &e.digest)
+	return e, err
+}
+
+func (q session) entry(ctx context.Context, id int64) (entry, error) {
+	return q.scanEntry(q.row(ctx, entryColumns+`id = ?`, id))
+}
+
+// Complete grants the reward of a listen, once.
+func (s *Store) Complete(ctx context.Context, c credit.Completion) (credit.Entry, error) {
+	e, err := s.book(ctx, func(q session, way credit.Way) (int64, error) { return q.complete(ctx, way, c) })
+	return e, s.fail("complete a listen", err)
+}
+
+// complete is the first step of a grant: it ends the listen, turns what was
+// held into spent and records the ledger's row. A completed listen answers the
+// row that it has.
+func (q session) complete(ctx context.Context, way credit.Way, c credit.Completion) (id int64, err error) {
+	n, err := q.exec(ctx, `
+		UPDATE adcredit_listen SET state = 'completed', ended_at = {now}, playing_account = NULL, playing_call = NULL,
+			endpos = ?, played_ms = ?, heard_at = ?
+		WHERE id = ? AND state = 'started' AND expires_at > {now}`,
+		c.Heard.Endpos, c.Heard.PlayedMS, sane(c.Heard.HeardAt), c.ListenID)
+	if err != nil {
+		return 0, err
+	}
+	l, err := q.listen(ctx, c.ListenID)
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		if l.State != credit.Completed {
+			return 0, ended(l)
+		}
+		err = q.row(ctx, `SELECT id FROM adcredit_ledger WHERE listen_id = ?`, l.ID).Scan(&id)
+		return id, err
+	}
+	if l.dailyShard.Valid {
+		if err := q.spend(ctx, budget{l.campaign, l.day}, int(l.dailyShard.Int64), l.Reward); err != nil {
+			return 0, err
+		}
+	}
+	if err := q.spend(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward); err != nil {
+		return 0, err
+	}
+	epoch, err := q.epoch(ctx, way)
+	if err != nil {
+		return 0, err
+	}
+	return q.insert(ctx, `
+		INSERT INTO adcredit_ledger (listen_id, account_id, card, amount, state, epoch, logrefill_after, node, reason, campaign_id, created_at)
+		VALUES (?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, ?, {now})`,
+		l.ID, int64(l.AccountID), l.card, l.Reward, epoch, l.Node, "ad "+l.Campaign+", listen "+l.ID, l.campaign)
+}
+
+// sane drops an instant that no column could hold: it comes from a host whose
+// clock may never have been set.
+func sane(t time.Time) any {
+	if t.Year() < 2000 || t.Year() > 2200 {
+		return nil
+	}
+	return t
+}
+
+// Refill credits an account by hand, once per key.
+func (s *Store) Refill(ctx context.Context, m credit.ManualEntry) (credit.Entry, error) {
+	e, err := s.book(ctx, func(q session, way credit.Way) (int64, error) { return q.refill(ctx, way, m) })
+	return e, s.fail("refill an account", err)
+}
+
+// refill is the first step of credit by hand.
+func (q session) refill(ctx context.Context, way credit.Way, m credit.ManualEntry) (int64, error) {
+	prior, err := q.scanEntry(q.row(ctx, entryColumns+`node = ? AND idempotency_key = ?`, m.By, m.Key))
+	switch {
+	case err == nil && prior.digest.String != m.Digest:
+		return 0, refuse(wire.KeyReused, "This Idempotency-Key was used for another request.")
+	case err == nil:
+		return prior.ID, nil
+	case !errors.Is(err, sql.ErrNoRows):
+		return 0, err
+	}
+	var card string
+	if err := q.row(ctx, `SELECT username FROM cc_card WHERE id = ?`, int64(m.AccountID)).Scan(&card); err != nil {
+		return 0, absent(err, wire.AccountNotFound, "There is no such account.")
+	}
+	epoch, err := q.epoch(ctx, way)
+	if err != nil {
+		return 0, err
+	}
+	id, err := q.insert(ctx, `
+		INSERT INTO adcredit_ledger (idempotency_key, digest, account_id, card, amount, state, epoch, logrefill_after, node, reason, created_at)
+		VALUES (?, ?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, {now})`,
+		m.Key, m.Digest, int64(m.AccountID), card, m.Amount, epoch, m.By, m.Reason)
+	if err != nil && q.dialect.meaning(err) == duplicate {
+		return 0, errTwin
+	}
+	return id, err
+}
+
+var (
+	// errTwin: another request with the same key was faster; look again.
+	errTwin = errors.New("another request with this key is being recorded")
+	// errNoEpoch: the database server restarted; give it a new epoch first.
+	errNoEpoch = errors.New("the epoch of this database server is not recorded yet")
+)
+
+// epoch is what a ledger row records of the server's life: in the stock way a
+// crash of the server may bring credit and ledger back one apart, so a row is
+// applied only in the life that it was recorded in.
+func (q session) epoch(ctx context.Context, way credit.Way) (sql.NullString, error) {
+	var id sql.NullString
+	if way == credit.Transaction {
+		return id, nil
+	}
+	err := q.row(ctx, `SELECT id FROM adcredit_epoch`).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errNoEpoch
+	}
+	return id, err
+}
+
+// ensureEpoch gives the running server an epoch if it has none.
+func (s *Store) ensureEpoch(ctx context.Context) error {
+	id, err := uuid.NewRandom()
+	if err == nil {
+		_, err = s.pool().exec(ctx, `INSERT INTO adcredit_epoch (one, id) VALUES (1, ?) {keep id}`, id.String())
+	}
+	return err
+}
+
+// book records an entry and finishes it, in the way of these tables.
+func (s *Store) book(ctx context.Context, record func(session, credit.Way) (int64, error)) (credit.Entry, error) {
+	known, err := s.a2billing(ctx)
+	if err != nil {
+		return credit.Entry{}, err
+	}
+	e, err := s.bookIn(ctx, known.way, record)
+	switch {
+	case errors.Is(err, errNoEpoch):
+		if err = s.ensureEpoch(ctx); err == nil {
+			e, err = s.bookIn(ctx, known.way, record)
+		}
+	case errors.Is(err, errTwin):
+		e, err = s.bookIn(ctx, known.way, record)
+	}
+	return e.Entry, err
+}
+
+func (s *Store) bookIn(ctx context.Context, way credit.Way, record func(session, credit.Way) (int64, error)) (e entry, err error) {
+	var id int64
+	err = s.tx(ctx, func(q session) (err error) {
+		if id, err = record(q, way); err == nil && way == credit.Transaction {
+			e, err = q.finish(ctx, id, way)
+		}
+		return err
+	})
+	if err == nil && way == credit.Stock {
+		e, err = s.pool().finish(ctx, id, way)
+	}
+	return e, err
+}
+
+// finish runs the steps that an entry has not had yet. In the transaction way
+// q is a transaction; in the stock way it is the pool.
+func (q session) finish(ctx context.Context, id int64, way credit.Way) (entry, error) {
+	e, err := q.entry(ctx, id)
+	if err == nil && e.State == credit.Pending {
+		e, err = q.apply(ctx, e, way)
+	}
+	if err != nil || e.State != credit.Applied {
+		return e, err
+	}
+	if way == credit.Transaction {
+		return q.log(ctx, e)
+	}
+	logged := e
+	err = q.tx(ctx, func(q session) (err error) {
+		logged, err = q.log(ctx, e)
+		return err
+	})
+	return logged, err
+}
+
+// apply is the second step: credit and state change together, or neither.
+// Whoever finds the entry applied already has nothing left to do; an entry
+// that can't be applied is marked for a person.
+func (q session) apply(ctx context.Context, e entry, way credit.Way) (entry, error) {
+	var changed int64
+	once := func() (err error) {
+		changed, err = q.applyOnce(ctx, e.ID)
+		return err
+	}
+	var err error
+	if way == credit.Stock {
+		err = q.again(ctx, once)
+	} else {
+		err = once() // it is the whole transaction that starts again
+	}
+	switch {
+	case err != nil:
+		err = q.applyFailed(ctx, e, way, err)
+	case changed == 2:
+		e.State = credit.Applied
+		return e, nil
+	case changed != 0:
+		err = fmt.Errorf("apply entry %d: %d rows changed instead of 2", e.ID, changed)
+	default:
+		err = q.notApplied(ctx, e)
+	}
+	if err != nil {
+		return e, err
+	}
+	return q.entry(ctx, e.ID)
+}
+
+// applyOnce runs the statements of the second step and counts changed rows.
+func (q session) applyOnce(ctx context.Context, id int64) (changed int64, err error) {
+	for _, statement := range q.dialect.apply() {
+		n, err := q.exec(ctx, statement, id)
+		if err != nil {
+			return 0, err
+		}
+		changed += n
+	}
+	return changed, nil
+}
+
+// Causes of a doubt.
+const (
+	causeDeleted = "account_deleted"
+	causeEpoch   = "database_restarted"
+	causeRange   = "credit_out_of_range"
+	causeFailed  = "apply_failed"
+)
+
+// applyFailed decides whether an error of the second step leaves room for
+// another try. In the stock way the credit is changed for good while its
+// statement runs; an error that is not known to come before that may have
+// left the credit changed and the ledger not.
+func (q session) applyFailed(ctx context.Context, e entry, way credit.Way, err error) error {
+	switch m := q.dialect.meaning(err); {
+	case m == outOfRange:
+		return q.doubt(ctx, e, causeRange)
+	case m == unknown && way == credit.Stock:
+		slog.Error("a grant's statement failed half-way, perhaps; a person must settle it", "entry", e.ID, "error", err)
+		return q.doubt(ctx, e, causeFailed)
+	}
+	return err
+}
+
+// notApplied looks why nothing changed.
+func (q session) notApplied(ctx context.Context, e entry) error {
+	var state credit.EntryState
+	var account, alive bool
+	err := q.row(ctx, `SELECT l.state,
+			CASE WHEN EXISTS (SELECT 1 FROM cc_card c WHERE c.id = l.account_id) THEN 1 ELSE 0 END,
+			CASE WHEN l.epoch IS NULL OR EXISTS (SELECT 1 FROM adcredit_epoch e WHERE e.id = l.epoch) THEN 1 ELSE 0 END
+		FROM adcredit_ledger l WHERE l.id = ?`, e.ID).Scan(&state, &account, &alive)
+	switch {
+	case err != nil || state != credit.Pending:
+		return err
+	case !alive:
+		return q.doubt(ctx, e, causeEpoch)
+	case !account:
+		return q.doubt(ctx, e, causeDeleted)
+	}
+	return fmt.Errorf("apply entry %d: nothing changed, and nothing stands in the way", e.ID)
+}
+
+// doubt leaves the entry to a person, if it is still pending.
+func (q session) doubt(ctx context.Context, e entry, cause string) error {
+	_, err := q.exec(ctx, `UPDATE adcredit_ledger SET state = 'in_doubt', cause = ? WHERE id = ? AND state = 'pending'`, cause, e.ID)
+	return err
+}
+
+// log is the third step. The ledger's row is changed first, as its lock lets
+// only one log an entry at a time. Our key in the description finds a row that
+// was written before a crash; ids up to the one that was highest at the first
+// step can't be it, which spares a scan of a table that has no other index.
+func (q session) log(ctx context.Context, e entry) (entry, error) {
+	n, err := q.exec(ctx, `UPDATE adcredit_ledger SET state = 'logged', logged_at = {now} WHERE id = ? AND state = 'applied'`, e.ID)
+	if err != nil {
+		return e, err
+	}
+	if n == 0 { // somebody else did it
+		return q.entry(ctx, e.ID)
+	}
+	key := fmt.Sprintf("adcredit %d:", e.ID)
+	_, err = q.exec(ctx, `
+		INSERT INTO cc_logrefill (date, credit, card_id, description, refill_type)
+		SELECT {now}, l.amount, l.account_id, ?, 0 FROM adcredit_ledger l
+		WHERE l.id = ? AND NOT EXISTS (SELECT 1 FROM cc_logrefill r
+			WHERE r.id > l.logrefill_after AND r.card_id = l.account_id AND r.description LIKE ?)`,
+		key+" "+plain(e.Reason), e.ID, key+"%")
+	e.State = credit.Logged
+	return e, err
+}
+
+// plain replaces what A2Billing's utf8mb3 columns can't hold.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r > 0xffff {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+}
