@@ -10,18 +10,19 @@ import (
 	"adcredit/creditapi/wire"
 )
 
-// accountPath names the account in a path.
-type accountPath struct {
+// AccountPath names the account in a path. It is exported, as all that is embedded
+// in an input: huma reads no other.
+type AccountPath struct {
 	Account string `path:"account" maxLength:"60" doc:"card:…, alias:… or cid:…; a bare name, for people, is tried as each of them" example:"alias:1001"`
 }
 
-// idempotent is the header that makes repeating a request harmless.
-type idempotent struct {
+// Idempotent is the header that makes repeating a request harmless.
+type Idempotent struct {
 	Key string `header:"Idempotency-Key" required:"true" pattern:"^[A-Za-z0-9_-]{16,64}$" doc:"Made anew for each intent and sent again with each repetition: 16 to 64 letters, digits, _ or -. Use 128 random bits." example:"6Rk0c0yJ8QWvVYBTqU3mMA"`
 }
 
 type creditInput struct {
-	accountPath
+	AccountPath
 	Destination string `query:"destination" maxLength:"40" doc:"The number called; a + is written %2B" example:"+221338240000"`
 }
 
@@ -33,8 +34,8 @@ func (i *creditInput) Resolve(huma.Context) []error {
 type creditOutput struct{ Body wire.Credit }
 
 type refillInput struct {
-	accountPath
-	idempotent
+	AccountPath
+	Idempotent
 	Body wire.Refill
 }
 

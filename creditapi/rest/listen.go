@@ -11,7 +11,7 @@ import (
 )
 
 type startInput struct {
-	idempotent
+	Idempotent
 	Body wire.StartListen
 }
 
@@ -23,13 +23,13 @@ func (i *startInput) Resolve(huma.Context) []error {
 
 type startOutput struct{ Body wire.Listen }
 
-// listenPath names a listen in a path.
-type listenPath struct {
+// ListenPath names a listen in a path.
+type ListenPath struct {
 	ID string `path:"id" pattern:"^[A-Za-z0-9_-]{1,64}$" doc:"The listen's id, as its start answered it"`
 }
 
 type completeInput struct {
-	listenPath
+	ListenPath
 	Body wire.Heard
 }
 
@@ -39,7 +39,7 @@ type completeOutput struct {
 }
 
 type abandonInput struct {
-	listenPath
+	ListenPath
 	Body wire.Abandon
 }
 

@@ -55,6 +55,9 @@ func (s *Store) Complete(ctx context.Context, c credit.Completion) (credit.Entry
 // held into spent and records the ledger's row. A completed listen answers the
 // row that it has.
 func (q session) complete(ctx context.Context, way credit.Way, c credit.Completion) (id int64, err error) {
+	if err := plausible(c.ListenID); err != nil {
+		return 0, err
+	}
 	n, err := q.exec(ctx, `
 		UPDATE adcredit_listen SET state = 'completed', ended_at = {now}, playing_account = NULL, playing_call = NULL,
 			endpos = ?, played_ms = ?, heard_at = ?

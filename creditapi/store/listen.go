@@ -36,28 +36,35 @@ func (s *Store) scanListen(row *sql.Row) (l listen, err error) {
 	return l, err
 }
 
-// listen reads one by its id, which may be anything.
+var errNoListen = refuse(wire.ListenNotFound, "There is no such listen.")
+
 func (q session) listen(ctx context.Context, id string) (listen, error) {
-	const none = "There is no such listen."
-	if !plausible(id) {
-		return listen{}, refuse(wire.ListenNotFound, none)
-	}
 	l, err := q.scanListen(q.row(ctx, `SELECT `+listenColumns+` WHERE l.id = ?`, id))
-	return l, absent(err, wire.ListenNotFound, none)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errNoListen
+	}
+	return l, err
 }
 
-// plausible spares the database what can't be one of our UUIDs.
-func plausible(id string) bool {
+// plausible refuses what can't be the id of a listen: the column takes ASCII
+// alone, and an id from outside may be anything.
+func plausible(id string) error {
 	for _, r := range id {
 		if !('0' <= r && r <= '9' || 'a' <= r && r <= 'f' || r == '-') {
-			return false
+			return errNoListen
 		}
 	}
-	return len(id) == 36
+	if len(id) != 36 {
+		return errNoListen
+	}
+	return nil
 }
 
 // Listen reads one listen.
 func (s *Store) Listen(ctx context.Context, id string) (credit.Listen, error) {
+	if err := plausible(id); err != nil {
+		return credit.Listen{}, err
+	}
 	l, err := s.pool().listen(ctx, id)
 	return l.Listen, s.fail("read a listen", err)
 }
@@ -79,6 +86,9 @@ func (s *Store) Started(ctx context.Context, node, key, digest string) (*credit.
 
 // Abandon closes a started listen and gives back what it held.
 func (s *Store) Abandon(ctx context.Context, a credit.Abandonment) error {
+	if err := plausible(a.ListenID); err != nil {
+		return err
+	}
 	return s.fail("abandon a listen", s.tx(ctx, func(q session) error {
 		n, err := q.exec(ctx, `
 			UPDATE adcredit_listen SET state = 'abandoned', ended_at = {now}, playing_account = NULL, playing_call = NULL,

@@ -88,7 +88,9 @@ func (s *Store) provider() (*goose.Provider, error) {
 	if !s.embedded {
 		folder = "migrations/mysql"
 		locker, err := lock.NewMySQLTableLocker(lock.WithTableName(lockTable),
-			lock.WithTableLockTimeout(200*time.Millisecond, 600), lock.WithTableLogger(slog.New(slog.DiscardHandler)))
+			lock.WithTableLockTimeout(200*time.Millisecond, 600), lock.WithTableLogger(slog.New(slog.DiscardHandler)),
+			// Wait for another migration, and not for an error to go away.
+			lock.WithTableRetryPolicy(func(err error) bool { return !fromServer(err) || s.dialect.meaning(err) == conflict }))
 		if err != nil {
 			return nil, err
 		}

@@ -198,6 +198,12 @@ func (mysqlDialect) meaning(err error) meaning {
 	return unknown
 }
 
+// fromServer reports whether the server itself refused something.
+func fromServer(err error) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e)
+}
+
 // hints say what to do about errors that come up when a database is opened.
 var hints = map[uint16]string{
 	1044: "give this user its rights with etc/a2billing/grants.sql",
@@ -205,6 +211,7 @@ var hints = map[uint16]string{
 	1049: "name A2Billing's own database, by convention mya2billing",
 	1142: "give this user its rights with etc/a2billing/grants.sql",
 	1143: "give this user its rights with etc/a2billing/grants.sql",
+	1665: "set binlog_format to MIXED or ROW in the server",
 	1698: "check user and password: database and database_password_file in creditapi.toml",
 }
 

@@ -41,7 +41,7 @@ type Store struct {
 	embedded bool
 	now      func() time.Time // this host's clock
 	config   Config
-	writer   chan struct{}    // SQLite has one writer: ours queue here, in turn; else nil
+	writer   chan struct{} // SQLite has one writer: ours queue here, in turn; else nil
 	templates
 
 	remember sync.Mutex // held by the one that asks A2Billing anew

@@ -15,4 +15,4 @@ CREATE TABLE IF NOT EXISTS adcredit_campaign (
   PRIMARY KEY (id),
   UNIQUE KEY adcredit_campaign_name (name),
   KEY adcredit_campaign_state (state)
-) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

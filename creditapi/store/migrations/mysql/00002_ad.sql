@@ -8,4 +8,4 @@ CREATE TABLE IF NOT EXISTS adcredit_ad (
   samples     BIGINT       NOT NULL,
   PRIMARY KEY (id),
   KEY adcredit_ad_campaign (campaign_id)
-) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

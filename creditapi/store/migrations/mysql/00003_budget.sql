@@ -10,4 +10,4 @@ CREATE TABLE IF NOT EXISTS adcredit_budget (
   spent       DECIMAL(15,5) UNSIGNED NOT NULL,
   PRIMARY KEY (campaign_id, day, shard),
   CONSTRAINT adcredit_budget_room CHECK (held >= 0 AND spent >= 0 AND held + spent <= amount)
-) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

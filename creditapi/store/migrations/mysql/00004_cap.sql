@@ -8,4 +8,4 @@ CREATE TABLE IF NOT EXISTS adcredit_cap (
   n           INT        NOT NULL,
   PRIMARY KEY (account_id, day, campaign_id, kind),
   CONSTRAINT adcredit_cap_n CHECK (n >= 0)
-) ENGINE=InnoDB DEFAULT CHARSET=ascii COLLATE=ascii_bin;
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -1,6 +1,7 @@
 -- +goose Up
 -- The playing_ columns are set while the listen may be playing: one per account
--- and one per call. The text of a call's side may hold anything.
+-- and one per call. What is compared with text from outside is utf8mb4 here and
+-- elsewhere: beside an ascii column a single other letter is an error.
 CREATE TABLE IF NOT EXISTS adcredit_listen (
   id              CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   node            VARCHAR(40)   NOT NULL,

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"adcredit/creditapi/config"
+	"adcredit/creditapi/credit"
+	"adcredit/creditapi/rest"
+	"adcredit/creditapi/store"
+)
+
+// sweepEvery is how often each server finishes what others left open.
+const sweepEvery = 10 * time.Second
+
+var serveCommand = command{
+	name:    "serve",
+	summary: "answer adcredit and everybody else who has a key",
+	help: `
+Without a configuration it listens on 127.0.0.1:8080 and keeps accounts in an
+embedded SQLite. SIGTERM and SIGINT end it once the requests under way are
+answered. Run as many as you like on one A2Billing database.
+
+  creditapi serve
+  CREDITAPI_DATABASE=mysql://creditapi:secret@127.0.0.1/mya2billing creditapi serve`,
+	setup: func(*flag.FlagSet) action {
+		return func(ctx context.Context, e *environment) error {
+			ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			context.AfterFunc(ctx, stop) // a second signal ends the process at once
+			return e.with(ctx, func(c *config.Config, s *store.Store) error { return e.serve(ctx, c, s) })
+		}
+	},
+}
+
+// serve runs until ctx ends.
+func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Store) error {
+	log := logger(c, e.stderr)
+	slog.SetDefault(log)
+	service := &credit.Service{Store: s, Policy: policy(c)}
+	api := rest.New(service, rest.Options{Version: version, Hosts: c.AllowedHosts(), LogNumbers: c.LogNumbers, Log: log})
+	servers, err := listen(ctx, c, api, log)
+	if err != nil {
+		return err
+	}
+	if err := e.welcome(ctx, c, s, log, servers[0].Addr()); err != nil {
+		return errors.Join(err, closeAll(servers))
+	}
+	var sweeper sync.WaitGroup
+	defer api.Wait()
+	defer sweeper.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sweeper.Go(func() { sweep(ctx, service, api, log) })
+	ended := make(chan error, len(servers))
+	for _, server := range servers {
+		go func() { ended <- server.Serve(ctx, server.Listener) }()
+	}
+	err = <-ended
+	cancel() // one that fails ends the others too
+	for range servers[1:] {
+		err = errors.Join(err, <-ended)
+	}
+	log.Info("stopped")
+	return err
+}
+
+// bound is a server and what it listens on.
+type bound struct {
+	rest.Server
+	net.Listener
+}
+
+func closeAll(servers []bound) (err error) {
+	for _, server := range servers {
+		err = errors.Join(err, server.Close())
+	}
+	return err
+}
+
+// listen opens what is to be listened on: the interface first.
+func listen(ctx context.Context, c *config.Config, api *rest.API, log *slog.Logger) (servers []bound, err error) {
+	var secure *tls.Config
+	if c.TLSCert != "" {
+		if secure, err = rest.LoadTLS(c.TLSCert, c.TLSKey); err != nil {
+			return nil, err
+		}
+	}
+	add := func(address string, handler http.Handler, secure *tls.Config) error {
+		l, err := rest.Listen(ctx, address)
+		if err != nil {
+			return errors.Join(err, closeAll(servers))
+		}
+		servers = append(servers, bound{rest.Server{Handler: handler, Log: log, TLS: secure}, l})
+		return nil
+	}
+	if err := add(c.Listen, api, secure); err != nil {
+		return nil, err
+	}
+	if c.MetricsListen != "" {
+		if err := add(c.MetricsListen, api.Metrics(), nil); err != nil {
+			return nil, err
+		}
+		log.Info("metrics", "listen", servers[1].Addr().String())
+	}
+	return servers, nil
+}
+
+// welcome says what runs here, and to whom is new, what to do next.
+func (e *environment) welcome(ctx context.Context, c *config.Config, s *store.Store, log *slog.Logger, address net.Addr) error {
+	database, err := c.Store()
+	if err != nil {
+		return err
+	}
+	log.Info("creditapi serves", "version", version, "listen", address.String(), "database", database.String(),
+		"way", s.Way(), "promise", s.Way().Promise())
+	if !c.Embedded() {
+		return nil
+	}
+	keys, err := s.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	e.remark("No database is configured, so accounts are kept in %s.", database.Path)
+	if len(keys) > 0 {
+		return nil
+	}
+	with := ""
+	if e.configFile != "" {
+		with = " -config " + e.configFile
+	}
+	e.remark(`No key lets anybody in yet. In another shell, make one, an account and a demo campaign:
+  creditapi%[1]s key add -name ast1 -scope agi -node ast1
+  creditapi%[1]s account add -alias 1001 -card 9700203963 -credit 0
+  creditapi%[1]s campaign add -name demo -sound fr=ads/mangalou-fr -sound en=ads/mangalou-en -reward 50 -budget 100000`, with)
+	if _, unix := c.Socket(); !unix {
+		e.remark("and read http://%s/docs", address)
+	}
+	return nil
+}
+
+// sweep finishes what others left open, again and again. Servers that were
+// started together are spread over the interval.
+func sweep(ctx context.Context, service *credit.Service, api *rest.API, log *slog.Logger) {
+	select {
+	case <-time.After(rand.N(sweepEvery)):
+	case <-ctx.Done():
+		return
+	}
+	service.SweepEvery(ctx, sweepEvery, func(swept credit.Swept, err error) {
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			log.Warn("a sweep failed; the next one tries again", "error", err)
+		default:
+			api.Swept(swept)
+			if swept != (credit.Swept{}) {
+				log.Info("swept", "finished", swept.Finished, "doubtful", swept.Doubtful, "expired", swept.Expired)
+			}
+		}
+	})
+}
+
+// policy is what the configuration decides.
+func policy(c *config.Config) credit.Policy {
+	return credit.Policy{
+		Required: c.RequiredCredit, NeverOffer: c.NeverOffer,
+		CompletionWindow: c.CompletionWindow, ClockTolerance: c.ClockTolerance,
+		StartsPerDay: c.StartsPerDay, ListensPerDay: c.ListensPerDay, Location: c.Location(),
+	}
+}
+
+func logger(c *config.Config, w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		panic(fmt.Sprint("the configuration was not checked: ", err))
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,176 @@
+//go:build lab
+
+package store
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"adcredit/creditapi/credit"
+	"adcredit/creditapi/wire"
+	"adcredit/tests/lab"
+)
+
+// The server dies after the ledger's row was committed: nobody can know
+// whether the credit was changed, so nobody pays it again.
+func TestServerKilledAfterRecord(t *testing.T) {
+	server := lab.NewMariaDB(t, lab.MariaDBOptions{})
+	w := openLab(t, server, lab.MyISAM)
+	c := w.campaign(t, "teranga", wire.Units(1000))
+	l := w.mustStart(t, newCall(account, "k1"))
+	w.stopAfter(t, 1, l.ID)
+	server.Kill()
+	_, err := w.Complete(t.Context(), heard(l.ID))
+	wantCode(t, err, wire.Unavailable)
+	wantCode(t, w.Ready(t.Context()), wire.Unavailable)
+	server.Start(t)
+	w.advance(time.Minute)
+	for _, want := range []credit.Swept{{Doubtful: 1}, {}} {
+		swept, err := w.Sweep(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEqual(t, "swept", swept, want)
+	}
+	e := w.mustComplete(t, l.ID)
+	wantEqual(t, "state", e.State, credit.InDoubt)
+	wantEqual(t, "cause", e.Cause, causeEpoch)
+	wantEqual(t, "balance", w.balance(t, account).String(), "1812.08333")
+	w.wantBudget(t, c, 0, reward)
+
+	next := w.mustStart(t, newCall(account, "k2")) // in the new life all is well
+	wantEqual(t, "state", w.mustComplete(t, next.ID).State, credit.Logged)
+	wantEqual(t, "balance", w.balance(t, account).String(), "1862.08333")
+}
+
+// A completion comes back after the restart, before any sweep.
+func TestServerKilledThenCompleted(t *testing.T) {
+	server := lab.NewMariaDB(t, lab.MariaDBOptions{})
+	w := openLab(t, server, lab.MyISAM)
+	w.campaign(t, "teranga", wire.Units(1000))
+	for steps, want := range map[int]credit.EntryState{1: credit.InDoubt, 2: credit.Logged, 3: credit.Logged} {
+		l := w.mustStart(t, newCall(account, fmt.Sprint("k", steps)))
+		w.stopAfter(t, steps, l.ID)
+		server.Kill()
+		server.Start(t)
+		wantEqual(t, fmt.Sprint("after step ", steps), w.mustComplete(t, l.ID).State, want)
+	}
+	wantEqual(t, "balance", w.balance(t, account).String(), "1912.08333")
+	wantEqual(t, "rows of cc_logrefill", w.one(t, `SELECT COUNT(*) FROM cc_logrefill`), "2")
+}
+
+// The server is killed while grants are being made, three times, and every
+// completion is sent until it is answered. With transactional tables each is
+// paid exactly once; as A2Billing installs them, never twice, and what is not
+// paid for certain is in doubt.
+func TestServerKilledUnderLoad(t *testing.T) {
+	for _, engine := range []lab.Engine{lab.MyISAM, lab.InnoDB} {
+		t.Run(string(engine), func(t *testing.T) {
+			server := lab.NewMariaDB(t, lab.MariaDBOptions{})
+			w := openLab(t, server, engine)
+			const listens = 300
+			c := w.campaign(t, "teranga", wire.Units(50*listens))
+			var ids []string
+			for i := range listens {
+				n := newCall(account, fmt.Sprint("k", i))
+				n.Busy = -5 * time.Second // not playing any more
+				ids = append(ids, w.mustStart(t, n).ID)
+			}
+			for round := range 3 {
+				killAmid(t, server, w, ids[:(round+1)*listens/3])
+			}
+			atOnce(8, func(i int) {
+				for j := i; j < listens; j += 8 {
+					if _, err := w.Complete(t.Context(), heard(ids[j])); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			w.wantSettled(t, c, listens, engine)
+		})
+	}
+}
+
+// killAmid completes the listens and kills the server after a third of them.
+func killAmid(t *testing.T, server *lab.Server, w *labWorld, ids []string) {
+	var done atomic.Int32
+	kill := make(chan struct{})
+	killed := make(chan struct{})
+	go func() {
+		<-kill
+		server.Kill()
+		close(killed)
+	}()
+	atOnce(8, func(i int) {
+		for j := len(ids) - 1 - i; j >= 0; j -= 8 {
+			if _, err := w.Complete(t.Context(), heard(ids[j])); err != nil {
+				wantCode(t, err, wire.Unavailable)
+				return
+			}
+			if done.Add(1) == int32(len(ids)/6) {
+				close(kill)
+			}
+		}
+	})
+	<-killed
+	server.Start(t)
+}
+
+// wantSettled wants each listen to have one entry, and the account what the
+// entries say.
+func (w *labWorld) wantSettled(t *testing.T, c credit.Campaign, listens int64, engine lab.Engine) {
+	t.Helper()
+	w.wantBudget(t, c, 0, wire.Money(listens)*reward)
+	count := func(state credit.EntryState) int64 {
+		var n int64
+		if err := w.owner.row(t.Context(), `SELECT COUNT(*) FROM adcredit_ledger WHERE state = ?`, string(state)).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	logged, doubtful := count(credit.Logged), count(credit.InDoubt)
+	wantEqual(t, "entries", logged+doubtful, listens)
+	wantEqual(t, "rows of cc_logrefill", w.one(t, `SELECT COUNT(*) FROM cc_logrefill`), fmt.Sprint(logged))
+	paid := w.balance(t, account) - 1812_08333
+	t.Logf("%d logged, %d in doubt, paid %s", logged, doubtful, paid)
+	if engine == lab.InnoDB {
+		wantEqual(t, "in doubt", doubtful, 0)
+	}
+	if paid < wire.Money(logged)*reward || paid > wire.Money(logged+doubtful)*reward {
+		t.Errorf("paid %s for %d logged entries and %d in doubt", paid, logged, doubtful)
+	}
+}
+
+// The answer to a commit is lost: the retry finds what happened.
+func TestLostCommit(t *testing.T) {
+	for _, engine := range []lab.Engine{lab.MyISAM, lab.InnoDB} {
+		t.Run(string(engine), func(t *testing.T) {
+			w := openLab(t, lab.MariaDB(t), engine)
+			c := w.campaign(t, "teranga", wire.Units(1000))
+			w.lose.Store(1)
+			l := w.mustStart(t, newCall(account, "k1"))
+			w.wantBudget(t, c, reward, 0)
+			w.lose.Store(2)
+			w.mustComplete(t, l.ID)
+			w.wantGranted(t, account, 1)
+			w.lose.Store(1)
+			if _, err := w.Refill(t.Context(), refill("r1")); err != nil {
+				t.Fatal(err)
+			}
+			w.wantGranted(t, account, 2)
+			l = w.mustStart(t, newCall(account, "k2"))
+			w.lose.Store(1)
+			if err := w.Abandon(t.Context(), abandon(l.ID)); err != nil {
+				t.Fatal(err)
+			}
+			w.wantBudget(t, c, 0, reward)
+			w.lose.Store(100) // never an answer
+			_, err := w.Start(t.Context(), newCall(account, "k3"))
+			wantEqual(t, "a start that is never answered, and is found", err, nil)
+			w.lose.Store(0)
+			w.wantBudget(t, c, reward, reward)
+		})
+	}
+}
