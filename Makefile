@@ -1,14 +1,22 @@
 # make alone lists the targets.
 .DEFAULT_GOAL := help
 GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PREFIX ?= /usr/local
+SYSCONF ?= /etc/adcredit
+AGIDIR ?= /usr/share/asterisk/agi-bin
+LDFLAGS := -s -w -X main.version=$(VERSION)
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/adcredit and bin/creditapi, static, for this machine
 	@mkdir -p bin
-	@for p in agi/adcredit creditapi; do if ls $$p/*.go >/dev/null 2>&1; then \
-		CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./$$p || exit 1; fi; done
+	@echo "building bin/adcredit and bin/creditapi (the first time takes a minute or two)" >&2
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/ ./agi/adcredit ./creditapi
+
+demo: build ## the main job on your screen, in half a minute
+	@$(GO) run ./tests/demo -bin bin
 
 test: ## everything, on real parts; installs what it lacks; prints seconds per part
 	@tests/run all
@@ -22,7 +30,21 @@ lint: ## gofmt, go vet, staticcheck
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@tests/run fuzz
 
+bench: ## ratios against a floor measured in the same run, on a real MariaDB
+	@tests/run bench
+
+install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is there
+	install -D -m 755 bin/adcredit $(DESTDIR)$(PREFIX)/bin/adcredit
+	install -D -m 755 bin/creditapi $(DESTDIR)$(PREFIX)/bin/creditapi
+	install -d $(DESTDIR)$(AGIDIR) && ln -sf $(PREFIX)/bin/adcredit $(DESTDIR)$(AGIDIR)/adcredit
+	cd sounds && find fr en ads -name '*.wav' -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/adcredit/sounds/{} \;
+	install -d $(DESTDIR)$(SYSCONF)
+	for f in adcredit.toml creditapi.toml; do \
+		[ -e $(DESTDIR)$(SYSCONF)/$$f ] || install -m 644 etc/$$f $(DESTDIR)$(SYSCONF)/$$f; done
+	cp -r etc/asterisk etc/a2billing $(DESTDIR)$(SYSCONF)/
+	install -D -m 644 -t $(DESTDIR)/etc/systemd/system etc/systemd/*
+
 clean: ## remove what build made
 	rm -rf bin
 
-.PHONY: help build test check lint fuzz clean
+.PHONY: help build demo test check lint fuzz bench install clean
