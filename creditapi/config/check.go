@@ -120,9 +120,9 @@ func (c *Config) checkDatabase(report reporter) {
 		return
 	}
 	switch {
-	case c.Database.Driver != MySQL:
+	case c.Database.Driver != MySQL && !c.variable: // the file is for the database beside it
 		report("database_password_file", "the database is SQLite, which has no password; take this line out, or set database to mysql://user@host/name")
-	case c.Database.Password != "":
+	case c.Database.Password != "" && !c.variable:
 		report("database_password_file", "database holds a password too; keep one of them")
 	case !filepath.IsAbs(c.DatabasePasswordFile):
 		report("database_password_file", "%q is not an absolute path; write it like /etc/adcredit/database-password", c.DatabasePasswordFile)

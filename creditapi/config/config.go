@@ -61,10 +61,11 @@ type Config struct {
 	LogFormat  string `toml:"log_format"`  // text or json
 	LogNumbers bool   `toml:"log_numbers"` // false: numbers of callers are masked
 
-	path     string         // the file it was read from, for messages
-	state    string         // where the embedded database is kept
-	variable bool           // CREDITAPI_DATABASE is set
-	location *time.Location // what Timezone names
+	path        string         // the file it was read from, for messages
+	state       string         // where the embedded database is kept
+	credentials string         // the folder of systemd's credentials, or empty
+	variable    bool           // CREDITAPI_DATABASE is set
+	location    *time.Location // what Timezone names
 }
 
 // Default is the configuration of an empty file, for a process with this
@@ -83,6 +84,7 @@ func Default(getenv func(string) string) *Config {
 		LogLevel:            "info",
 		LogFormat:           "text",
 		state:               stateFolder(getenv, os.Geteuid()),
+		credentials:         getenv("CREDENTIALS_DIRECTORY"),
 		variable:            getenv("CREDITAPI_DATABASE") != "",
 	}
 }
@@ -141,20 +143,35 @@ func (c *Config) Location() *time.Location {
 func (c *Config) Embedded() bool { return c.Database == Database{} }
 
 // Store is the database to open: the embedded one when none is configured, and
-// with the password of database_password_file, which is read here.
+// with the password of database_password_file, which is read here, unless
+// CREDITAPI_DATABASE brought one of its own.
 func (c *Config) Store() (Database, error) {
 	if c.Embedded() {
 		return Database{Driver: SQLite, Path: filepath.Join(c.state, databaseFile)}, nil
 	}
 	d := c.Database
-	if c.DatabasePasswordFile != "" && d.Driver == MySQL {
-		password, err := etc.KeyFile(c.DatabasePasswordFile)
+	if c.DatabasePasswordFile != "" && d.Driver == MySQL && d.Password == "" {
+		password, err := etc.KeyFile(c.passwordFile())
 		if err != nil {
 			return Database{}, err
 		}
 		d.Password = password
 	}
 	return d, nil
+}
+
+// passwordFile is where the password is read from. A service that systemd runs
+// may not read the file that belongs to root: it is given a credential of the
+// same name (LoadCredential= in systemd/creditapi.service), which holds an empty
+// line where there was no such file.
+func (c *Config) passwordFile() string {
+	if c.credentials != "" {
+		given := filepath.Join(c.credentials, filepath.Base(c.DatabasePasswordFile))
+		if info, err := os.Stat(given); err == nil && info.Size() > 1 {
+			return given
+		}
+	}
+	return c.DatabasePasswordFile
 }
 
 // Socket is the path of the unix socket to listen on, if Listen is one.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -279,5 +280,59 @@ func TestInlinePasswordIsPrivate(t *testing.T) {
 	write(t, `database = "sqlite:///x"`, 0o644)
 	if _, err := Load("creditapi.toml", environment("CREDITAPI_DATABASE", secret)); err != nil {
 		t.Error(err)
+	}
+}
+
+// What CREDITAPI_DATABASE names stands for itself: the password file belongs to
+// the database of the file, and serves only where the variable has no password.
+func TestVariableBesidePasswordFile(t *testing.T) {
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	write(t, "database = \"mysql://u@h/n\"\ndatabase_password_file = \""+password+"\"", 0o644)
+	for url, want := range map[string]Database{
+		"mysql://owner:other@h/n": {Driver: MySQL, User: "owner", Password: "other", Addr: "h:3306", Name: "n"},
+		"mysql://owner@h/n":       {Driver: MySQL, User: "owner", Password: "hunter2", Addr: "h:3306", Name: "n"},
+		"sqlite:///tmp/try.db":    {Driver: SQLite, Path: "/tmp/try.db"},
+	} {
+		config, err := Load("creditapi.toml", environment("CREDITAPI_DATABASE", url))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := config.Store(); err != nil || got != want {
+			t.Errorf("%s: got %v, %v, want %v", url, got, err, want)
+		}
+	}
+}
+
+// systemd hands the password on under the name of the file, which the service
+// could not read itself; an empty line says that there was no such file.
+func TestPasswordAsCredential(t *testing.T) {
+	credentials := t.TempDir()
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	write(t, "database = \"mysql://u@h/n\"\ndatabase_password_file = \"/etc/adcredit-nowhere/database-password\"", 0o644)
+	for given, want := range map[string]string{"hunter2\n": "hunter2", "\n": "", "x": ""} {
+		name := "database-password"
+		if given == "x" {
+			name = "other"
+		}
+		if err := os.WriteFile(filepath.Join(credentials, name), []byte(given), 0o440); err != nil {
+			t.Fatal(err)
+		}
+		config, err := Load("creditapi.toml", os.Getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := config.Store()
+		if want == "" && (err == nil || !strings.Contains(err.Error(), "/etc/adcredit-nowhere/database-password: there is no such file")) {
+			t.Errorf("%q: got %v, want to hear of the file itself", given, err)
+		}
+		if want != "" && (err != nil || string(got.Password) != want) {
+			t.Errorf("%q: got %q, %v", given, string(got.Password), err)
+		}
+		if err := os.Remove(filepath.Join(credentials, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
