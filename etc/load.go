@@ -1,6 +1,7 @@
 package etc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +44,7 @@ type Checker interface {
 //
 // Whatever is refused comes back as an *Error.
 func (f File) Load(into any, getenv func(string) string) error {
-	l := &loader{file: f.Path, origin: map[string]Problem{}, root: reflect.ValueOf(into).Elem()}
+	l := &loader{file: f.Path, origin: map[string]Problem{}, values: make(map[string]toml.Primitive, 64), root: reflect.ValueOf(into).Elem()}
 	text, err := f.read()
 	if err != nil {
 		return err
@@ -73,17 +74,22 @@ func (f File) read() (string, error) {
 		return "", f.notOpened(err)
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.IsDir() {
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
 		return "", refuse(f.Path, "is a folder; name the file in it, like %s/%s", f.Path, f.Example)
 	}
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	var text bytes.Buffer
+	if err == nil {
+		text.Grow(int(min(info.Size(), maxFile)) + bytes.MinRead)
+	}
+	_, err = text.ReadFrom(io.LimitReader(file, maxFile+1))
 	if err != nil {
 		return "", refuse(f.Path, "cannot be read: %v", err)
 	}
-	if len(text) > maxFile {
+	if text.Len() > maxFile {
 		return "", refuse(f.Path, "is longer than %d KiB; a configuration is far shorter, so this is another file: compare it with etc/%s", maxFile>>10, f.Example)
 	}
-	return string(text), nil
+	return text.String(), nil
 }
 
 // notOpened says why os.Open failed, and what helps.
@@ -102,14 +108,20 @@ type loader struct {
 	file     string
 	root     reflect.Value
 	meta     toml.MetaData
-	origin   map[string]Problem // where the value of a key came from
+	origin   map[string]Problem        // where the value of a key came from
+	values   map[string]toml.Primitive // of the file, for the line of a problem
 	problems []Problem
 }
 
 // report adds a problem and places it where the value of the key came from.
 func (l *loader) report(key, format string, args ...any) {
 	p, known := l.origin[key]
-	if !known { // a default, or an environment variable by its own name
+	value, inFile := l.values[key]
+	switch {
+	case known:
+	case inFile:
+		p = Problem{File: l.file, Line: l.line(value), Key: key}
+	default: // a default, or an environment variable by its own name
 		p = Problem{File: l.file, Key: key}
 		if isVariable(l.root, key) {
 			p.File = ""
@@ -132,14 +144,16 @@ func (l *loader) decode(text string) (err error) {
 
 // table puts the keys of one TOML table into one struct.
 func (l *loader) table(into reflect.Value, keys map[string]toml.Primitive, parent toml.Key) {
+	fields := fieldsOf(into.Type())
 	for name, value := range keys {
 		key := append(parent[:len(parent):len(parent)], name).String()
-		l.origin[key] = Problem{File: l.file, Line: l.line(value), Key: key}
-		field, tag, found := fieldOf(into, name)
+		l.values[key] = value
+		known, found := fields[name]
 		if !found {
 			l.report(key, "%s", l.unknown(into, name, parent))
 			continue
 		}
+		field, tag := into.FieldByIndex(known.Index), known.Tag
 		var plain any // decoding into an empty interface always works
 		_ = l.meta.PrimitiveDecode(value, &plain)
 		if isTable(field.Type()) {

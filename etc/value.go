@@ -24,6 +24,18 @@ func fieldOf(in reflect.Value, name string) (reflect.Value, reflect.StructTag, b
 	return reflect.Value{}, "", false
 }
 
+// fieldsOf indexes the fields of a struct by their toml tags.
+func fieldsOf(t reflect.Type) map[string]reflect.StructField {
+	fields := make(map[string]reflect.StructField, t.NumField())
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if name := field.Tag.Get("toml"); name != "" && name != "-" {
+			fields[name] = field
+		}
+	}
+	return fields
+}
+
 // isTable says whether a field is written as a TOML table.
 func isTable(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(textUnmarshaler)

@@ -11,6 +11,7 @@ import (
 	"adcredit/agi"
 	"adcredit/agi/callflow"
 	"adcredit/agi/config"
+	"adcredit/agi/creditclient"
 	"adcredit/etc"
 )
 
@@ -35,39 +36,39 @@ func call(ctx context.Context, cfg *config.Config, word string, shell bool, stdi
 	if err != nil && !errors.Is(err, agi.ErrHangup) {
 		return unspoken(err, stdout, stderr)
 	}
-	outcome := decide(ctx, s, cfg, word)
+	outcome, client := decide(ctx, s, cfg, word)
 	if err := tell(s, outcome); err != nil {
 		return unspoken(err, stdout, stderr)
 	}
-	deliverOthers(cfg)
+	deliverOthers(client)
 	return exitOK
 }
 
 // decide runs the call flow, or says why it can't.
-func decide(ctx context.Context, s *agi.Session, cfg *config.Config, word string) callflow.Outcome {
+func decide(ctx context.Context, s *agi.Session, cfg *config.Config, word string) (callflow.Outcome, *creditclient.Client) {
 	if word != "" && word != "check" {
 		slog.Error("AGI(adcredit) takes no argument but check")
-		return callflow.Outcome{Status: callflow.Failed, Cause: "argument"}
+		return callflow.Outcome{Status: callflow.Failed, Cause: "argument"}, nil
 	}
 	c, err := callflow.Identify(s, cfg)
 	if errors.Is(err, callflow.ErrIdentity) {
 		slog.Warn("a call without a usable identity", "call", c.ID, "error", err)
-		return callflow.Outcome{Status: callflow.NoAccount, Cause: "identity"}
+		return callflow.Outcome{Status: callflow.NoAccount, Cause: "identity"}, nil
 	} else if err != nil {
 		slog.Error("the caller's identity could not be read", "call", c.ID, "error", err)
-		return callflow.Outcome{Status: callflow.Failed, Cause: "agi"}
+		return callflow.Outcome{Status: callflow.Failed, Cause: "agi"}, nil
 	}
 	client, err := newClient(cfg)
 	if err != nil {
 		slog.Error("the key for creditapi can't be used", "error", err)
-		return callflow.Outcome{Status: callflow.Failed, Cause: "config"}
+		return callflow.Outcome{Status: callflow.Failed, Cause: "config"}, nil
 	}
 	c.CheckOnly = word == "check"
 	channel := &callflow.AGI{Session: s, Progress: cfg.Answer == config.AnswerProgress, SoundsDir: cfg.SoundsDir}
 	outcome := callflow.Run(ctx, channel, client, c, rules(cfg))
 	slog.Info("call decided", "call", c.ID, "account", masked(c.Account, cfg.LogNumbers), "status", outcome.Status,
 		"cause", outcome.Cause, "granted", outcome.Granted.String(), "listen", outcome.ListenID)
-	return outcome
+	return outcome, client
 }
 
 func rules(cfg *config.Config) callflow.Rules {
@@ -112,13 +113,12 @@ func unspoken(err error, stdout, stderr io.Writer) int {
 
 // deliverOthers uses a moment of this run for completions that wait, after the
 // caller's own business.
-func deliverOthers(cfg *config.Config) {
-	ctx, cancel := context.WithTimeout(context.Background(), othersTime)
-	defer cancel()
-	client, err := newClient(cfg)
-	if err != nil {
+func deliverOthers(client *creditclient.Client) {
+	if client == nil {
 		return // said already
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), othersTime)
+	defer cancel()
 	if _, err := client.Flush(ctx, false); err != nil {
 		slog.Warn("the spool could not be read", "error", err)
 	}

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -38,12 +37,10 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	// First of all: a Go program dies of SIGHUP, which Asterisk sends at hangup,
 	// and of SIGPIPE on standard output, before it can report anything.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	// A process that lives for milliseconds needs no collector, one that plays
-	// an ad does no work meanwhile.
-	debug.SetGCPercent(400)
+	// Nothing is undone at the end: the process ends with the call, and each
+	// system call counts.
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGHUP, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE)
 
 	o := options{}
 	if getenv("AST_VERSION") != "" {

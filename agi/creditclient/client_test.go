@@ -2,9 +2,12 @@ package creditclient
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -89,6 +92,17 @@ func TestRequestHasKeyAndAccount(t *testing.T) {
 	}
 	if got.Header.Get("Authorization") != "Bearer adc_k_s" || got.URL.Path != "/v1/accounts/cid:+221771234567/credit" || got.URL.Query().Get("destination") != "+33 1" {
 		t.Errorf("%s %v", got.URL, got.Header)
+	}
+}
+
+func TestACertificateThatNobodyVouchesForIsNoAnswer(t *testing.T) {
+	s := httptest.NewTLSServer(answer(200, "application/json", credit))
+	t.Cleanup(s.Close)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	_, err := client(t, 2*time.Second, s.URL).Credit(t.Context(), "cid:1", "")
+	var unknown x509.UnknownAuthorityError
+	if !errors.Is(err, ErrNoAnswer) || !errors.As(err, &unknown) {
+		t.Errorf("got %v", err)
 	}
 }
 

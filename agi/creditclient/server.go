@@ -1,13 +1,16 @@
 package creditclient
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,23 +35,23 @@ type server struct {
 }
 
 func newServer(address string, cfg Config) (*server, error) {
-	dial := (&net.Dialer{Timeout: connectTimeout}).DialContext
-	base := address
+	base, network, to := address, "tcp", ""
 	if socket, ok := strings.CutPrefix(address, "unix://"); ok {
-		base = "http://localhost"
-		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, "unix", socket)
-		}
-	} else if !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
-		return nil, fmt.Errorf("creditapi: %q is not an address; write it like http://127.0.0.1:8080 or unix:///run/adcredit/creditapi.sock", address)
+		base, network, to = "http://localhost", "unix", socket
+	} else if u, err := url.Parse(address); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
+		to = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), u.Scheme))
+	} else {
+		return nil, errors.New("creditapi: a URL is not an address; write it like http://127.0.0.1:8080 or unix:///run/adcredit/creditapi.sock")
 	}
+	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: -1}
 	client := resty.NewWithClient(&http.Client{
-		// No proxy, whatever the environment says: the key goes to creditapi alone.
-		Transport: &http.Transport{DialContext: dial, TLSHandshakeTimeout: time.Second, MaxIdleConns: 1, DisableCompression: true},
+		// It knows no proxy, whatever the environment says: the key goes to
+		// creditapi alone.
+		Transport: transport{func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, network, to) }},
 		// A redirect is an answer like any other, and not one of ours.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})
-	client.SetBaseURL(base).SetAuthToken(cfg.Key).SetHeader("User-Agent", cfg.Agent).SetResponseBodyLimit(maxAnswer)
+	client.SetBaseURL(base).SetAuthToken(cfg.Key).SetHeader("User-Agent", cfg.Agent).SetResponseBodyLimit(maxAnswer).SetCloseConnection(true)
 	client.SetLogger(silent{}) // its warnings would name URLs on standard error
 	sum := fnv.New64a()
 	sum.Write([]byte(address))

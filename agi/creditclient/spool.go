@@ -50,7 +50,7 @@ func (e Entry) due() time.Duration {
 
 // Put keeps an entry. When it returns nil the entry survives a power cut.
 func (s *Spool) Put(e Entry) error {
-	if !listenID.MatchString(e.Listen) {
+	if !isListen(e.Listen) {
 		return fmt.Errorf("spool: the listen's id is not one")
 	}
 	if err := s.ready(); err != nil {
@@ -199,7 +199,7 @@ func (s *Spool) read(name string) (e Entry, err error) {
 	if err := json.Unmarshal(text, &e); err != nil {
 		return e, err
 	}
-	if e.Version != entryVersion || e.name() != name || !listenID.MatchString(e.Listen) {
+	if e.Version != entryVersion || e.name() != name || !isListen(e.Listen) {
 		return e, errors.New("its version or its listen does not fit")
 	}
 	return e, nil
