@@ -71,8 +71,14 @@ func docsPage(api *huma.OpenAPI) ([]byte, error) {
 			}
 		}
 	}
+	first := func(path string) int { // the interface comes before what watches over it
+		if strings.HasPrefix(path, "/v1/") {
+			return 0
+		}
+		return 1
+	}
 	slices.SortFunc(data.Routes, func(a, b docsRoute) int {
-		return cmp.Or(cmp.Compare(b.Path[:3], a.Path[:3]), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
+		return cmp.Or(first(a.Path)-first(b.Path), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
 	})
 	schemas := api.Components.Schemas.Map()
 	for _, name := range slices.Sorted(maps.Keys(schemas)) {

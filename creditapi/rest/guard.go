@@ -33,6 +33,10 @@ type record struct {
 	call    string    // a node's label for the call
 }
 
+// statusGone is what log and figures say of a request whose client did not wait
+// for the answer, as nginx does.
+const statusGone = 499
+
 type recordKey struct{}
 
 // recordOf finds the request's record. Without one (no request) it is thrown away.
@@ -123,6 +127,10 @@ func (a *API) account(w *response, r *http.Request, rec *record) {
 	route, status := routeOf(r), w.status
 	if status == 0 { // nothing was written: net/http says 200
 		status = http.StatusOK
+	}
+	gone := status == http.StatusServiceUnavailable && errors.Is(r.Context().Err(), context.Canceled)
+	if gone { // a caller hung up and the client with it: no fault of the database
+		status = statusGone
 	}
 	a.metrics.request(route, status, took, rec.code)
 	level := slog.LevelInfo

@@ -92,7 +92,8 @@ func (g *gate) find(ctx context.Context, id string) (credit.Key, error) {
 	case now.Before(until):
 		return credit.Key{}, errBadKey
 	}
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	// Not cut short when the client is gone: the answer serves the next request too.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 	defer cancel()
 	key, err := g.keys.Key(ctx, id)
 	g.mu.Lock()

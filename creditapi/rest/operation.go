@@ -100,11 +100,12 @@ func (a *API) plain(o operation, contentType string, handler http.HandlerFunc) {
 	})
 }
 
-// clean reports whether a text from outside is one line of printable ASCII. It
-// keeps control characters out of logs and tables, and the separator of the
-// domain's digests out of their parts.
+// clean reports whether a text from outside is one word of printable ASCII. It
+// keeps control characters out of logs and tables, the separator of the domain's
+// digests out of their parts, and a space (which a + in a query stands for) out
+// of numbers that are compared by their beginning.
 func clean(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // printable reports whether a text for people is one line without control

@@ -79,6 +79,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 // wrong then is the request.
 func init() {
 	huma.DefaultArrayNullable = false
+	huma.ValidateStrictCasing = true // encoding/json takes Amount for amount; we don't
 	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError {
 		return problemOf(rejected(status, errs))
 	}

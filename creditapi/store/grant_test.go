@@ -13,6 +13,7 @@ import (
 var grantParts = []part{
 	{"grant/whole", testGrantWhole},
 	{"grant/once of many at once", testGrantOnce},
+	{"grant/credit applied once", testGrantApplyTwice},
 	{"grant/late", testGrantLate},
 	{"grant/window over", testGrantWindow},
 	{"grant/abandoned", testGrantAbandoned},
@@ -80,6 +81,21 @@ func testGrantOnce(t *testing.T, w *world) {
 	}
 	w.wantGranted(t, account, 1)
 	w.wantBudget(t, c, 0, reward)
+}
+
+// The second step has a guard of its own, whoever runs it.
+func testGrantApplyTwice(t *testing.T, w *world) {
+	w.campaign(t, "teranga", wire.Units(1000))
+	e := w.mustComplete(t, w.mustStart(t, newCall(account, "k1")).ID)
+	err := w.tx(t.Context(), func(q session) error {
+		changed, err := q.applyOnce(t.Context(), e.ID)
+		wantEqual(t, "rows changed", changed, 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wantGranted(t, account, 1)
 }
 
 func testGrantLate(t *testing.T, w *world) {

@@ -50,6 +50,19 @@ func TestSchemaSQLite(t *testing.T) {
 	}
 }
 
+// The first commands of a new installation may run at the same time.
+func TestSchemaSQLiteAtOnce(t *testing.T) {
+	c := Config{Database: config.Database{Driver: config.SQLite, Path: filepath.Join(t.TempDir(), "adcredit.db")}}
+	atOnce(8, func(int) {
+		s, err := Open(t.Context(), c)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		s.Close()
+	})
+}
+
 func TestDriverUnknown(t *testing.T) {
 	if _, err := Open(t.Context(), Config{}); err == nil {
 		t.Error("opened no database at all")

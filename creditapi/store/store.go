@@ -200,7 +200,7 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 		default:
 			return err
 		}
-		pause := time.NewTimer(rand.N(5 * time.Millisecond * time.Duration(min(i*i, 40))))
+		pause := time.NewTimer(rand.N(5 * time.Millisecond * time.Duration(min(i*i, 10))))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

@@ -276,16 +276,18 @@ func (m *Memory) Refill(ctx context.Context, e credit.ManualEntry) (credit.Entry
 	if err := m.refuse(ctx); err != nil {
 		return credit.Entry{}, err
 	}
-	if digest, again := m.manual[e.Key]; again {
-		if digest != e.Digest {
+	if before, again := m.manual[e.Key]; again {
+		if before.digest != e.Digest {
 			return credit.Entry{}, refuse(wire.KeyReused, "This Idempotency-Key came with another request before.")
 		}
-		for _, entry := range m.ledger {
-			if entry.Cause == "" && entry.ListenID == "" && entry.Reason == e.Reason && entry.AccountID == e.AccountID {
-				return entry, nil
-			}
-		}
+		return m.ledger[before.entry], nil
 	}
-	m.manual[e.Key] = e.Digest
+	m.manual[e.Key] = refill{digest: e.Digest, entry: len(m.ledger)}
 	return m.pay(credit.Entry{AccountID: e.AccountID, Amount: e.Amount, Reason: e.Reason, Node: e.By})
+}
+
+// refill is what was answered to an idempotency key.
+type refill struct {
+	digest string
+	entry  int // in the ledger
 }

@@ -27,7 +27,7 @@ type Memory struct {
 	campaigns []credit.Campaign
 	listens   []*listen
 	ledger    []credit.Entry
-	manual    map[string]string // idempotency key of a refill: its digest
+	manual    map[string]refill // by their idempotency keys
 	keys      []credit.Key
 }
 
@@ -42,7 +42,7 @@ func New(now func() time.Time) *Memory {
 		way:       credit.Transaction,
 		settings:  credit.Settings{BaseCurrency: "XOF"},
 		callerIDs: map[string]credit.ID{},
-		manual:    map[string]string{},
+		manual:    map[string]refill{},
 	}
 }
 
@@ -120,12 +120,12 @@ func (m *Memory) Account(ctx context.Context, ref credit.Ref) (credit.Account, e
 	var found []credit.Account
 	for _, a := range m.accounts {
 		byCID := m.callerIDs[ref.Name] == a.ID
-		any := ref.Kind == credit.ByAny
+		bare := ref.Kind == credit.ByAny
 		switch {
 		case ref.Kind == credit.ByID && strconv.FormatInt(int64(a.ID), 10) == ref.Name,
-			(any || ref.Kind == credit.ByCard) && a.Card == ref.Name,
-			(any || ref.Kind == credit.ByAlias) && a.Alias == ref.Name,
-			(any || ref.Kind == credit.ByCID) && byCID:
+			(bare || ref.Kind == credit.ByCard) && a.Card == ref.Name,
+			(bare || ref.Kind == credit.ByAlias) && a.Alias == ref.Name,
+			(bare || ref.Kind == credit.ByCID) && byCID:
 			a.Now = m.now()
 			found = append(found, a)
 		}
