@@ -67,8 +67,8 @@ type StartListen struct {
 // Listen is one playing of one ad to one caller: an impression, in IAB's terms.
 type Listen struct {
 	ID         string `json:"id" doc:"Names the listen in later requests"`
-	Campaign   string `json:"campaign" doc:"The campaign's name" example:"teranga"`
-	Sound      string `json:"sound" doc:"The ad's file below the sounds folder, without extension" example:"ads/teranga-fr"`
+	Campaign   string `json:"campaign" doc:"The campaign's name" example:"mangalou"`
+	Sound      string `json:"sound" doc:"The ad's file below the sounds folder, without extension" example:"ads/mangalou-fr"`
 	RateHz     int64  `json:"rate_hz" doc:"Sample rate of the file: the unit of endpos" example:"8000"`
 	Samples    int64  `json:"samples" doc:"Length of the file in samples"`
 	DurationMS int64  `json:"duration_ms" doc:"Length of the file in milliseconds"`
@@ -112,7 +112,7 @@ type Grant struct {
 // Sound is an ad that a campaign may play now or later; `adcredit -check`
 // compares these with the files on the Asterisk host.
 type Sound struct {
-	Name     string `json:"name" example:"ads/teranga-fr"`
+	Name     string `json:"name" example:"ads/mangalou-fr"`
 	Campaign string `json:"campaign"`
 	Language string `json:"language" doc:"ISO 639-1, or empty for an ad without words"`
 	RateHz   int64  `json:"rate_hz"`
