@@ -6,11 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"adcredit/creditapi/config"
+	"adcredit/creditapi/credit"
 	"adcredit/creditapi/store"
 )
 
@@ -34,7 +36,14 @@ a backup. A2Billing itself works on either.
 	},
 }
 
-func (e *environment) convert(ctx context.Context, s *store.Store, yes bool) error {
+// converter is what convert needs of a store.
+type converter interface {
+	Way() credit.Way
+	ConvertStatements(ctx context.Context) ([]store.Conversion, error)
+	Convert(ctx context.Context, progress func(done store.Conversion, took time.Duration)) error
+}
+
+func (e *environment) convert(ctx context.Context, s converter, yes bool) error {
 	todo, err := s.ConvertStatements(ctx)
 	if err != nil {
 		return err
@@ -67,9 +76,9 @@ func (e *environment) convert(ctx context.Context, s *store.Store, yes bool) err
 // about writes a guess of a duration for people.
 func about(d time.Duration) string {
 	if d < time.Minute {
-		return fmt.Sprintf("%.0f s", d.Seconds())
+		return fmt.Sprintf("%.0f s", math.Ceil(d.Seconds()))
 	}
-	return fmt.Sprintf("%.0f min", d.Minutes()+0.5)
+	return fmt.Sprintf("%.0f min", math.Ceil(d.Minutes()))
 }
 
 // confirmed asks a person. Whoever answers nothing means no.

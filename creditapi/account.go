@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,8 @@ import (
 	"adcredit/creditapi/store"
 	"adcredit/creditapi/wire"
 )
+
+var language = regexp.MustCompile(`^[a-z]{2}(_[A-Z]{2})?$`)
 
 var accountAdd = command{
 	name:    "account add",
@@ -41,12 +44,19 @@ In an A2Billing database A2Billing makes the accounts.
 					return wrongUsage("%q can't name an account; write 1 to 40 letters, digits or +_.-@", name)
 				}
 			}
+			if a.Language != "" && !language.MatchString(a.Language) {
+				return wrongUsage("-language %q is no language; write it like fr or en", a.Language)
+			}
 			return e.with(ctx, func(_ *config.Config, s *store.Store) error {
 				made, err := s.AddAccount(ctx, a)
-				if err == nil {
-					e.remark("Account %s is made, with a credit of %s %s.", made.Card, made.Credit, made.Currency)
+				if err != nil {
+					return err
 				}
-				return err
+				e.remark("Account %s is made, with a credit of %s %s.", made.Card, made.Credit, made.Currency)
+				if made.Language == "" {
+					e.remark("It has no language (-language), so only ads for everybody are played to it.")
+				}
+				return nil
 			})
 		}
 	},
@@ -67,7 +77,7 @@ A bare name is tried as alias, card and caller ID.
 		return func(ctx context.Context, e *environment) error {
 			ref, err := credit.ParseRef(e.operands[0])
 			if err != nil {
-				return err
+				return asUsage(err)
 			}
 			return e.with(ctx, func(c *config.Config, s *store.Store) error {
 				return e.showAccount(ctx, c, s, ref, *asJSON)

@@ -74,7 +74,7 @@ func (e *environment) addCampaign(ctx context.Context, c *config.Config, s *stor
 		return err
 	}
 	if err := n.Validate(); err != nil {
-		return err
+		return asUsage(err)
 	}
 	added, err := s.AddCampaign(ctx, n.Campaign)
 	if err != nil {

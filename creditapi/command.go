@@ -63,6 +63,15 @@ func (e usageError) Error() string { return e.what }
 
 func wrongUsage(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
+// asUsage turns what the domain says of a command line into a usageError.
+func asUsage(err error) error {
+	var known *wire.Error
+	if errors.As(err, &known) && known.Code == wire.InvalidRequest {
+		return usageError{known.Detail}
+	}
+	return err
+}
+
 // run is the program with its streams in hand; it returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	e := &environment{stdin: stdin, stdout: stdout, stderr: stderr, getenv: getenv}
@@ -96,7 +105,7 @@ func (e *environment) do(ctx context.Context, c command, args []string) int {
 	act := c.setup(flags)
 	for rest := args; ; {
 		if err := flags.Parse(rest); errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintf(e.stdout, "%s\n\nusage: %s\n\n%s\n", c.summary, line, strings.TrimSpace(c.help))
+			fmt.Fprintf(e.stdout, "%s\n\nusage: %s\n\n%s\n", c.summary, line, strings.Trim(c.help, "\n"))
 			return exitOK
 		} else if err != nil {
 			return e.wrong(name, line, err.Error())

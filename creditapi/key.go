@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -52,12 +53,14 @@ func (e *environment) addKey(ctx context.Context, c *config.Config, s *store.Sto
 	}
 	k, text, err := credit.NewKey(name, node, strings.Split(scope, ","), end)
 	if err != nil {
-		return err
+		return asUsage(err)
 	}
 	if err := s.AddKey(ctx, k); err != nil {
 		return err
 	}
-	fmt.Fprintln(e.stdout, text)
+	if _, err := fmt.Fprintln(e.stdout, text); err != nil { // nobody will ever know this key
+		return errors.Join(fmt.Errorf("show the key: %w; it is revoked, so make another", err), s.RevokeKey(ctx, k.ID))
+	}
 	e.remark("This is key %s (%s), scope %s. It is shown this once.", k.ID, k.Name, strings.Join(k.Scopes, ", "))
 	if k.Node != "" {
 		e.remark("On host %s it belongs into /etc/adcredit/key: one line, owned by Asterisk's user, mode 600.", k.Node)

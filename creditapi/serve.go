@@ -64,16 +64,24 @@ func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Stor
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sweeper.Go(func() { sweep(ctx, service, api, log) })
+	err = serveAll(ctx, servers)
+	log.Info("stopped")
+	return err
+}
+
+// serveAll runs the servers until ctx ends, or one of them fails.
+func serveAll(ctx context.Context, servers []bound) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ended := make(chan error, len(servers))
 	for _, server := range servers {
 		go func() { ended <- server.Serve(ctx, server.Listener) }()
 	}
-	err = <-ended
+	err := <-ended
 	cancel() // one that fails ends the others too
 	for range servers[1:] {
 		err = errors.Join(err, <-ended)
 	}
-	log.Info("stopped")
 	return err
 }
 
@@ -143,7 +151,7 @@ func (e *environment) welcome(ctx context.Context, c *config.Config, s *store.St
 	}
 	e.remark(`No key lets anybody in yet. In another shell, make one, an account and a demo campaign:
   creditapi%[1]s key add -name ast1 -scope agi -node ast1
-  creditapi%[1]s account add -alias 1001 -card 9700203963 -credit 0
+  creditapi%[1]s account add -alias 1001 -card 9700203963 -credit 0 -language fr
   creditapi%[1]s campaign add -name demo -sound fr=ads/mangalou-fr -sound en=ads/mangalou-en -reward 50 -budget 100000`, with)
 	if _, unix := c.Socket(); !unix {
 		e.remark("and read http://%s/docs", address)

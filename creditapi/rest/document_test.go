@@ -116,6 +116,9 @@ func TestOpenAPI(t *testing.T) {
 	if amount := d.Components.Schemas["Refill"].Properties["amount"]; amount["type"] != "string" || amount["pattern"] == "" {
 		t.Errorf("money is described as %v", amount)
 	}
+	if list := d.Components.Schemas["Sounds"].Properties["sounds"]; list["type"] != "array" {
+		t.Errorf("a list is described as %v", list["type"])
+	}
 	if code := d.Components.Schemas["Problem"].Properties["code"]; code["type"] != "string" {
 		t.Errorf("problems are described as %v", d.Components.Schemas["Problem"])
 	}

@@ -98,7 +98,6 @@ func (g *gate) find(ctx context.Context, id string) (credit.Key, error) {
 	key, err := g.keys.Key(ctx, id)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.known, id)
 	switch {
 	case err == nil:
 		makeRoom(g.known, func(k cachedKey) bool { return now.Before(k.until) })

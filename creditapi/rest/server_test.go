@@ -196,7 +196,7 @@ func TestTLS(t *testing.T) {
 	if got := <-fetch(client, "https://"+l.Addr().String()+"/healthz"); got.err != nil || !strings.Contains(got.body, "ok") {
 		t.Errorf("over TLS: %+v", got)
 	}
-	old := &tls.Config{RootCAs: pool, MaxVersion: tls.VersionTLS11}
+	old := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	if conn, err := tls.Dial("tcp", l.Addr().String(), old); err == nil {
 		conn.Close()
 		t.Error("TLS 1.1 was spoken")

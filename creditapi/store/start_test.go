@@ -39,8 +39,11 @@ func testStartOne(t *testing.T, w *world) {
 	w.wantBudget(t, c, 2*reward, 0)
 }
 
+// Also when all of them find a stale key to clear.
 func testStartOneAtOnce(t *testing.T, w *world) {
 	c := w.campaign(t, "teranga", wire.Units(1000))
+	w.mustStart(t, newCall(account, "stale"))
+	w.advance(time.Minute)
 	var playing, refused atomic.Int32
 	atOnce(32, func(i int) {
 		_, err := w.Start(t.Context(), newCall(account, fmt.Sprint("k", i)))
@@ -53,8 +56,8 @@ func testStartOneAtOnce(t *testing.T, w *world) {
 	})
 	wantEqual(t, "playing", playing.Load(), 1)
 	wantEqual(t, "refused", refused.Load(), 31)
-	w.wantBudget(t, c, reward, 0)
-	wantEqual(t, "starts counted", w.one(t, `SELECT n FROM adcredit_cap WHERE kind = 'start'`), "1")
+	w.wantBudget(t, c, 2*reward, 0)
+	wantEqual(t, "starts counted", w.one(t, `SELECT n FROM adcredit_cap WHERE kind = 'start' AND account_id = 2`), "2")
 }
 
 // A listen plays for its length and the margin; then the account may start
