@@ -45,6 +45,7 @@ func TestEnoughCreditMeetsNoAd(t *testing.T) {
 	h.wantBooks(t, untouched("0.00000"))
 	wantOneCall(t, rec, richAt)
 	wantTalk(t, rec, richAt)
+	wantNoAnswerBeforeTheCallees(t, rec, richAt)
 	figure(t, "post-dial delay of a caller with credit: the callee's phone is called %.0f ms after the caller's INVITE", ms(postDial(t, rec, richAt)))
 }
 

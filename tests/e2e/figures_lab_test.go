@@ -84,7 +84,7 @@ func (h *house) pieces(t *testing.T, heard track) (pieces []piece) {
 // own at their ends, or a time in which nothing was sent.
 func (a track) gap(t *testing.T, p, next piece) {
 	t.Helper()
-	from, to := p.end, next.begin
+	from, to := min(p.end, next.begin), next.begin // Asterisk leaves out a last frame that is not whole
 	for from > p.begin && lab.Level(a.samples[max(p.begin, from-160):from]) < quiet {
 		from -= 160
 	}
