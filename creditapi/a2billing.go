@@ -27,7 +27,7 @@ be written, and asks. Run it at a quiet time, as a user who may ALTER them, afte
 a backup. A2Billing itself works on either.
 
   creditapi a2billing convert
-  creditapi a2billing convert -yes      asks nothing`,
+  creditapi a2billing convert -yes    # asks nothing`,
 	setup: func(flags *flag.FlagSet) action {
 		yes := flags.Bool("yes", false, "")
 		return func(ctx context.Context, e *environment) error {

@@ -40,7 +40,7 @@ are those of timezone in creditapi.toml.
 
   creditapi campaign add -name teranga -sound fr=teranga.wav -reward 50 -budget 100000
   creditapi campaign add -name mangalou -sound fr=ads/mangalou-fr -sound en=ads/mangalou-en \
-      -reward 50 -budget 100000 -per-day 2 -hours 08:00-20:00        (a sample ad)
+      -reward 50 -budget 100000 -per-day 2 -hours 08:00-20:00    # sample ads
   creditapi campaign add -name spot -sound ads/spot -duration 12.5s -reward 25 -budget 5000`,
 	setup: func(flags *flag.FlagSet) action {
 		var n newCampaign

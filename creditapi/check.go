@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"adcredit/creditapi/config"
 	"adcredit/creditapi/store"
 )
 
@@ -24,15 +23,31 @@ anything is wrong.
 	setup: func(flags *flag.FlagSet) action {
 		asJSON := flags.Bool("json", false, "")
 		return func(ctx context.Context, e *environment) error {
-			return e.with(ctx, func(c *config.Config, s *store.Store) error {
-				findings := append([]store.Finding{{Name: "config", OK: true, Detail: c.Path()}}, s.Check(ctx)...)
-				if *asJSON {
-					return e.checkJSON(findings)
-				}
-				return e.checkTable(findings)
-			})
+			findings, err := e.look(ctx)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return e.checkJSON(findings)
+			}
+			return e.checkTable(findings)
 		}
 	},
+}
+
+// look finds what is right and wrong; an error is a refused configuration.
+func (e *environment) look(ctx context.Context) ([]store.Finding, error) {
+	c, database, err := e.configured()
+	if err != nil {
+		return nil, err
+	}
+	findings := []store.Finding{{Name: "config", OK: true, Detail: c.Path()}}
+	s, err := store.Open(ctx, database)
+	if err != nil {
+		return append(findings, store.Finding{Name: "database", Detail: err.Error()}), nil
+	}
+	findings = append(findings, s.Check(ctx)...)
+	return findings, s.Close()
 }
 
 func (e *environment) checkJSON(findings []store.Finding) error {

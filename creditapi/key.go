@@ -22,9 +22,9 @@ Prints the key alone on standard output, this once: it is not kept. A key of
 scope agi belongs to one node, the Asterisk host that uses it: only that node
 completes the listens that it started.
 
-  creditapi key add -name ast1 -scope agi -node ast1 > key      for adcredit
-  creditapi key add -name till -scope credit                    adds credit by hand
-  creditapi key add -name prometheus -scope report              reads /metrics`,
+  creditapi key add -name ast1 -scope agi -node ast1 > key    # for adcredit
+  creditapi key add -name till -scope credit                  # adds credit by hand
+  creditapi key add -name prometheus -scope report            # reads /metrics`,
 	setup: func(flags *flag.FlagSet) action {
 		name := flags.String("name", "", "")
 		scope := flags.String("scope", "", "")

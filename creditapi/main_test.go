@@ -168,7 +168,10 @@ func TestConfigurationRefused(t *testing.T) {
 		t.Errorf("a wrong address: exit %d, %s", r.code, r.remark)
 	}
 	s.env["CREDITAPI_DATABASE"] = "sqlite://" + filepath.Join(s.dir, "creditapi.toml", "adcredit.db")
-	s.fails(exitFailed, "creditapi.toml", "check")
+	s.fails(exitFailed, "creditapi.toml", "key list")
+	if r := s.run("check"); r.code != exitFailed || !strings.Contains(r.out, "WRONG  database") || r.remark != "" {
+		t.Errorf("check without a database: exit %d\n%s%s", r.code, r.out, r.remark)
+	}
 }
 
 func writeFile(path, text string) error { return os.WriteFile(path, []byte(text), 0o600) }

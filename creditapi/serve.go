@@ -167,7 +167,12 @@ func sweep(ctx context.Context, service *credit.Service, api *rest.API, log *slo
 	case <-ctx.Done():
 		return
 	}
+	way := service.Store.Way()
 	service.SweepEvery(ctx, sweepEvery, func(swept credit.Swept, err error) {
+		if now := service.Store.Way(); now != way {
+			way = now
+			log.Warn("the engines of A2Billing's tables have changed: grants are run in another way", "way", way, "promise", way.Promise())
+		}
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:

@@ -122,7 +122,7 @@ func removeStale(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("look at the socket %s: %w", path, err)
 	}
-	if info == nil {
+	if info.Mode().Type() != fs.ModeSocket {
 		return fmt.Errorf("listen on the socket %s: a file that is no socket is there; move it away or choose another path", path)
 	}
 	dialer := net.Dialer{Timeout: time.Second}
