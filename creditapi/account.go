@@ -54,7 +54,7 @@ In an A2Billing database A2Billing makes the accounts.
 				}
 				e.remark("Account %s is made, with a credit of %s %s.", made.Card, made.Credit, made.Currency)
 				if made.Language == "" {
-					e.remark("It has no language (-language), so only ads for everybody are played to it.")
+					e.remark("It has no language (-language): it hears ads in that of creditapi.toml.")
 				}
 				return nil
 			})

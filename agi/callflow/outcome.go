@@ -80,7 +80,7 @@ func noOffer(reason wire.Code) Status {
 	switch reason {
 	case wire.Capped, wire.Playing:
 		return Capped
-	case wire.AccountStatus, wire.AccountExpired, wire.AccountInUse, wire.AccountLimit:
+	case wire.AccountStatus, wire.AccountExpired, wire.AccountInUse:
 		return Blocked
 	}
 	return NoAd

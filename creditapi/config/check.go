@@ -13,6 +13,11 @@ import (
 	"adcredit/etc"
 )
 
+// letters says whether s is n letters of the alphabet that begins with first.
+func letters(s string, n int, first rune) bool {
+	return len(s) == n && strings.IndexFunc(s, func(r rune) bool { return r < first || r >= first+26 }) < 0
+}
+
 // Check returns all that is wrong with the values.
 func (c *Config) Check() []etc.Problem {
 	var problems []etc.Problem
@@ -36,12 +41,15 @@ func (c *Config) Check() []etc.Problem {
 	if c.RequiredCredit < 0 {
 		report("required_credit", `%v is less than nothing; write what a call needs to start, like "1.00000"`, c.RequiredCredit)
 	}
-	if len(c.Currency) != 3 || strings.Trim(c.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+	if !letters(c.Currency, 3, 'A') {
 		report("currency", "%q is not a currency; write its three letters of ISO 4217, like XOF", c.Currency)
 	}
 	var err error
 	if c.location, err = time.LoadLocation(c.Timezone); err != nil || c.Timezone == "" || c.Timezone == "Local" {
 		report("timezone", "%q is not a time zone; write it like Africa/Dakar", c.Timezone)
+	}
+	if language, country, _ := strings.Cut(c.Language, "_"); !letters(language, 2, 'a') || c.Language != language && !letters(country, 2, 'A') {
+		report("language", "%q is not a language; write it like fr, en or fr_WO", c.Language)
 	}
 	for _, prefix := range c.NeverOffer {
 		number := strings.TrimPrefix(prefix, "+")

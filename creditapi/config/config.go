@@ -52,6 +52,9 @@ type Config struct {
 	// NeverOffer are prefixes of destinations for which no ad is offered.
 	NeverOffer []string `toml:"never_offer" like:"[\"88\", \"+22188\"]"`
 
+	// Language is that of ads for accounts without one of their own.
+	Language string `toml:"language"`
+
 	CompletionWindow time.Duration `toml:"completion_window"`
 	ClockTolerance   time.Duration `toml:"clock_tolerance"`
 	StartsPerDay     int           `toml:"starts_per_day"`
@@ -77,6 +80,7 @@ func Default(getenv func(string) string) *Config {
 		RequiredCredit:      wire.Units(1),
 		Currency:            "XOF",
 		Timezone:            "Africa/Dakar",
+		Language:            "fr",
 		CompletionWindow:    24 * time.Hour,
 		ClockTolerance:      time.Second,
 		StartsPerDay:        10,

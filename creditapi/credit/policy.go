@@ -17,6 +17,7 @@ type Policy struct {
 	StartsPerDay     int // listens an account may start in a day; 0: no cap
 	ListensPerDay    int // listens an account may complete in a day; 0: no cap
 	Location         *time.Location
+	Language         string // of ads for accounts that have none
 }
 
 // busyMargin is added to the ad's length: until then the listen is taken to

@@ -201,3 +201,12 @@ func TestCampaignValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestLanguageOfAds(t *testing.T) {
+	s := Service{Policy: Policy{Language: "fr", Location: time.UTC}}
+	for _, row := range [][3]string{{"", "", "fr"}, {"en", "", "en"}, {"en", "wo", "wo"}, {"", "wo", "wo"}} {
+		if got := s.newListen(Account{Language: row[0]}, row[1]).Language; got != row[2] {
+			t.Errorf("account %q, call %q: %q; want %q", row[0], row[1], got, row[2])
+		}
+	}
+}

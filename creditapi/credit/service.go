@@ -1,6 +1,7 @@
 package credit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -92,9 +93,7 @@ func (s *Service) noOffer(judged wire.Credit, destination string) wire.Code {
 }
 
 func (s *Service) newListen(a Account, language string) NewListen {
-	if language == "" {
-		language = a.Language
-	}
+	language = cmp.Or(language, a.Language, s.Policy.Language)
 	day, minute := s.Policy.day(a.Now)
 	return NewListen{
 		AccountID: a.ID, CallerCard: a.Card, Language: language,

@@ -20,7 +20,6 @@ var meanings = map[wire.Code]string{
 	wire.AccountStatus:    "the account is not active",
 	wire.AccountExpired:   "the account has expired",
 	wire.AccountInUse:     "the account makes a call already and may make only one",
-	wire.AccountLimit:     "the postpaid account has reached its limit",
 	wire.NoAd:             "no campaign fits",
 	wire.Capped:           "the caller has listened often enough today",
 	wire.Playing:          "another ad is playing to this account",

@@ -61,7 +61,7 @@ func (a *API) listens() {
 			"with another body it is refused.",
 		scope: credit.ScopeAGI, status: http.StatusCreated,
 		codes: []wire.Code{wire.AccountNotFound, wire.AccountAmbiguous, wire.KeyReused, wire.AccountStatus,
-			wire.AccountExpired, wire.AccountInUse, wire.AccountLimit, wire.NoAd, wire.Capped, wire.Playing,
+			wire.AccountExpired, wire.AccountInUse, wire.NoAd, wire.Capped, wire.Playing,
 			wire.NeverOffer, wire.NotNeeded},
 	}, a.startListen)
 	register(a, operation{

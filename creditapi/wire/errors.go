@@ -29,7 +29,6 @@ const (
 	AccountStatus    Code = "account_status"    // not active
 	AccountExpired   Code = "account_expired"
 	AccountInUse     Code = "account_in_use" // A2Billing's lock: one call at a time
-	AccountLimit     Code = "account_limit"  // postpaid, and its limit is reached: an ad does not mend that
 
 	// Offers and starts.
 	NoAd       Code = "no_ad"
@@ -68,7 +67,6 @@ var statuses = map[Code]int{
 	AccountStatus:    http.StatusConflict,
 	AccountExpired:   http.StatusConflict,
 	AccountInUse:     http.StatusConflict,
-	AccountLimit:     http.StatusConflict,
 	NoAd:             http.StatusConflict,
 	Capped:           http.StatusConflict,
 	Playing:          http.StatusConflict,
