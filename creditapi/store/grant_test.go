@@ -14,6 +14,7 @@ var grantParts = []part{
 	{"grant/whole", testGrantWhole},
 	{"grant/once of many at once", testGrantOnce},
 	{"grant/credit applied once", testGrantApplyTwice},
+	{"grant/nothing logged before the credit", testGrantLogEarly},
 	{"grant/late", testGrantLate},
 	{"grant/window over", testGrantWindow},
 	{"grant/abandoned", testGrantAbandoned},
@@ -96,6 +97,21 @@ func testGrantApplyTwice(t *testing.T, w *world) {
 		t.Fatal(err)
 	}
 	w.wantGranted(t, account, 1)
+}
+
+// Nor does the third step log what was not credited.
+func testGrantLogEarly(t *testing.T, w *world) {
+	w.campaign(t, "teranga", wire.Units(1000))
+	e := w.stopAfter(t, 1, w.mustStart(t, newCall(account, "k1")).ID)
+	err := w.tx(t.Context(), func(q session) error {
+		after, err := q.log(t.Context(), e)
+		wantEqual(t, "state", after.State, credit.Pending)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wantGranted(t, account, 0)
 }
 
 func testGrantLate(t *testing.T, w *world) {
