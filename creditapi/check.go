@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"adcredit/creditapi/store"
+	"adcredit/etc"
 )
 
 var checkCommand = command{
@@ -41,7 +42,7 @@ func (e *environment) look(ctx context.Context) ([]store.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	findings := []store.Finding{{Name: "config", OK: true, Detail: c.Path()}}
+	findings := []store.Finding{{Name: "config", OK: true, Detail: etc.Source(c.Path())}}
 	s, err := store.Open(ctx, database)
 	if err != nil {
 		return append(findings, store.Finding{Name: "database", Detail: err.Error()}), nil

@@ -103,6 +103,15 @@ func (f File) notOpened(err error) error {
 	return refuse(f.Path, "cannot be opened: %v", errors.Unwrap(err))
 }
 
+// Source says where the values of a loaded configuration came from, for people:
+// its path, or that the default file is absent.
+func Source(path string) string {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "defaults, as there is no " + path
+	}
+	return path
+}
+
 // loader is one run of Load.
 type loader struct {
 	file     string

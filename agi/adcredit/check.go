@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
 	"adcredit/agi/config"
+	"adcredit/agi/creditclient"
 	"adcredit/creditapi/wire"
+	"adcredit/etc"
 	"adcredit/sounds"
 )
 
@@ -25,7 +28,7 @@ type finding struct {
 // check looks over everything that a call will need on this host, prints a
 // table, and says by its exit code whether anything is wrong.
 func check(ctx context.Context, cfg *config.Config, stdout io.Writer) int {
-	findings := []finding{{what: "configuration", note: cfg.Path()}}
+	findings := []finding{{what: "configuration", note: etc.Source(cfg.Path())}}
 	client, err := newClient(cfg)
 	findings = append(findings, finding{what: "key", err: err, note: "readable by this user alone"})
 	var ads wire.Sounds
@@ -35,9 +38,9 @@ func check(ctx context.Context, cfg *config.Config, stdout io.Writer) int {
 			err = fmt.Errorf("the key belongs to node %s and this is %s: make a key for this node with creditapi key add -node %s -scope agi", ads.Node, cfg.Node, cfg.Node)
 		}
 		findings = append(findings, finding{what: "creditapi", err: err, note: "answers to this key at " + strings.Join(cfg.URLs, ", ")})
-		spool := client.Spool()
-		findings = append(findings, finding{what: "spool", err: spool.Check(), note: waiting(spool.Entries())})
 	}
+	spool := &creditclient.Spool{Dir: cfg.SpoolDir}
+	findings = append(findings, finding{what: "spool", err: spool.Check(), note: waiting(spool.Entries())})
 	findings = append(findings, checkSounds(cfg, ads)...)
 	return report(stdout, findings)
 }
@@ -52,12 +55,8 @@ func waiting[T any](entries []T, err error) string {
 func checkSounds(cfg *config.Config, ads wire.Sounds) []finding {
 	var found []finding
 	for _, language := range cfg.Languages {
-		err := error(nil)
-		for _, prompt := range promptsOf(cfg) {
-			_, wrong := measure(filepath.Join(cfg.SoundsDir, language, prompt))
-			err = errors.Join(err, wrong)
-		}
-		found = append(found, finding{what: "prompts " + language, err: err, note: filepath.Join(cfg.SoundsDir, language)})
+		folder := filepath.Join(cfg.SoundsDir, language)
+		found = append(found, finding{what: "prompts " + language, err: prompts(folder, promptsOf(cfg)), note: folder})
 		found = append(found, finding{what: "numbers " + language, err: digits(cfg, language), note: filepath.Join(cfg.AsteriskSoundsDir, language, "digits")})
 	}
 	for _, ad := range ads.Sounds {
@@ -68,6 +67,23 @@ func checkSounds(cfg *config.Config, ads wire.Sounds) []finding {
 		found = append(found, finding{what: "ad " + ad.Name, err: err, note: fmt.Sprintf("%d ms, campaign %s", wav.DurationMS(), ad.Campaign)})
 	}
 	return found
+}
+
+// prompts measures the prompts of a folder; those that are missing share a line.
+func prompts(folder string, names []string) error {
+	var wrong error
+	var missing []string
+	for _, name := range names {
+		if _, err := measure(filepath.Join(folder, name)); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, name+".wav")
+		} else {
+			wrong = errors.Join(wrong, err)
+		}
+	}
+	if len(missing) > 0 {
+		wrong = errors.Join(fmt.Errorf("%s lacks %s: copy the sounds there with make install", folder, strings.Join(missing, ", ")), wrong)
+	}
+	return wrong
 }
 
 // promptsOf are the prompts that this configuration can play.

@@ -123,7 +123,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, code = h.adcredit(t, "-check")
-	if code != 1 || !strings.Contains(out, "fr/thanks.wav") {
+	if code != 1 || !strings.Contains(out, "fr lacks thanks.wav") {
 		t.Errorf("adcredit -check without a prompt: exit code %d\n%s", code, out)
 	}
 }
