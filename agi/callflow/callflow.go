@@ -244,6 +244,10 @@ func (f *flow) abandon(ctx context.Context, listen wire.Listen, played Played, p
 	case !played.Finished:
 		cause = "unplayable"
 	}
+	if cause == "short" || cause == "unplayable" {
+		slog.Error("the ad's file is not the campaign's: see adcredit -check", "sound", listen.Sound, "cause", cause,
+			"endpos", played.Endpos, "samples", listen.Samples, "played_ms", played.Took.Milliseconds())
+	}
 	if f.out.Granted == 0 { // an earlier ad of this call was heard: that stays the outcome
 		f.out.Campaign, f.out.ListenID = listen.Campaign, listen.ID
 		f.end(Abandoned, cause)

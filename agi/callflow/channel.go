@@ -3,6 +3,7 @@ package callflow
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"time"
 
@@ -73,8 +74,12 @@ func (a *AGI) Prompt(name, digits string) (byte, error) {
 	}
 	if reply.Res < 0 {
 		// Asterisk answers a missing file and a hangup alike. Who is still
-		// there lost a prompt only: -check tells which.
-		return 0, a.Alive()
+		// there lost a prompt only.
+		err := a.Alive()
+		if err == nil {
+			slog.Error("a prompt could not be played: see adcredit -check", "prompt", name, "language", a.language)
+		}
+		return 0, err
 	}
 	return key(reply), nil
 }

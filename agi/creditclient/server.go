@@ -105,7 +105,7 @@ func (c *Client) inOrder() []*server {
 	}
 	var good, bad []*server
 	for _, s := range c.servers {
-		if info, err := os.Stat(s.down); err == nil && time.Since(info.ModTime()) < avoidFor {
+		if info, err := os.Stat(s.down); err == nil && time.Since(info.ModTime()).Abs() < avoidFor {
 			bad = append(bad, s)
 		} else {
 			good = append(good, s)
