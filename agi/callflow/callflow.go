@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"adcredit/creditapi/wire"
@@ -266,8 +267,11 @@ func (f *flow) notStarted(err error) {
 		return // PARTIAL stands
 	}
 	var refused *wire.Error
-	if !errors.As(err, &refused) {
+	known := errors.As(err, &refused)
+	if !known || refused.Code.Status() != http.StatusConflict { // no reason of the policy's
 		slog.Warn("the listen could not be started", "error", err)
+	}
+	if !known {
 		f.end(NoAd, "unreachable")
 		return
 	}

@@ -81,6 +81,20 @@ func TestApplyFails(t *testing.T) {
 	}
 }
 
+// A disk that fills up while the statement runs is no way out of a doubt either.
+func TestDiskFullHalfWay(t *testing.T) {
+	w := openLab(t, lab.MariaDB(t), lab.MyISAM)
+	w.campaign(t, "teranga", wire.Units(1000))
+	l := w.mustStart(t, newCall(account, "k1"))
+	w.database.Exec(t, `CREATE TRIGGER no_room BEFORE UPDATE ON cc_card FOR EACH ROW SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1114`)
+	e, err := w.Complete(t.Context(), heard(l.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "state", e.State, credit.InDoubt)
+	wantEqual(t, "cause", e.Cause, causeFailed)
+}
+
 // A right is missing: the statement never began, so nothing is in doubt.
 func TestRightMissing(t *testing.T) {
 	w := openLab(t, lab.MariaDB(t), lab.MyISAM)

@@ -39,12 +39,16 @@ func connect(ctx context.Context, c Config, wrap func(driver.Connector) driver.C
 	default:
 		return nil, fmt.Errorf("open the database: there is no driver %q; use mysql or sqlite", c.Database.Driver)
 	}
-	connections := c.Connections
-	if connections <= 0 {
-		connections = defaultConnections
-	}
-	s.db.SetMaxOpenConns(connections)
-	s.db.SetMaxIdleConns(connections)
+	s.db.SetMaxOpenConns(s.connections())
+	s.db.SetMaxIdleConns(s.connections())
 	s.db.SetConnMaxLifetime(10 * time.Minute) // so that load comes back to a server that was away
 	return s, nil
+}
+
+// connections is how many are open at most.
+func (s *Store) connections() int {
+	if s.config.Connections > 0 {
+		return s.config.Connections
+	}
+	return defaultConnections
 }

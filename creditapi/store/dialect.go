@@ -56,6 +56,8 @@ const (
 	duplicate          // a unique key exists
 	conflict           // lost a race: the transaction is rolled back and may be tried again
 	down               // the database does not answer
+	readOnly           // the server takes no changes: after a fail-over it is not the primary any more
+	full               // the server's disk is full; the statement may have been half done
 	outOfRange         // a number does not fit its column
 	refused            // the statement was refused before it did anything
 )

@@ -283,7 +283,7 @@ func (q session) applyFailed(ctx context.Context, e entry, way credit.Way, err e
 	switch m := q.dialect.meaning(err); {
 	case m == outOfRange:
 		return q.doubt(ctx, e, causeRange)
-	case m == unknown && way == credit.Stock:
+	case (m == unknown || m == full) && way == credit.Stock:
 		slog.Error("a grant's statement failed half-way, perhaps; a person must settle it", "entry", e.ID, "error", err)
 		return q.doubt(ctx, e, causeFailed)
 	}

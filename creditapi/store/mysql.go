@@ -38,7 +38,6 @@ func mysqlConfig(d config.Database, patient bool) *mysql.Config {
 	// statement costs a second round trip to be prepared. That is safe with
 	// utf8mb4, which the driver speaks.
 	c.InterpolateParams = true
-	c.RejectReadOnly = true // after a fail-over: leave the old primary, connect anew
 	c.Logger = &mysql.NopLogger{}
 	c.Params = map[string]string{
 		"time_zone": "'+00:00'",
@@ -162,13 +161,15 @@ var mysqlMeanings = map[uint16]meaning{
 	3101: conflict,   // ER_TRANSACTION_ROLLBACK_DURING_COMMIT: group replication
 	1040: down,       // ER_CON_COUNT_ERROR
 	1047: down,       // ER_UNKNOWN_COM_ERROR: a Galera node that is not in its cluster
+	1021: full,       // ER_DISK_FULL
 	1053: down,       // ER_SERVER_SHUTDOWN
+	1114: full,       // ER_RECORD_FILE_FULL
 	1129: down,       // ER_HOST_IS_BLOCKED
 	1203: down,       // ER_TOO_MANY_USER_CONNECTIONS
 	1226: down,       // ER_USER_LIMIT_REACHED
-	1290: down,       // ER_OPTION_PREVENTS_STATEMENT: read-only
-	1792: down,       // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
-	1836: down,       // ER_READ_ONLY_MODE
+	1290: readOnly,   // ER_OPTION_PREVENTS_STATEMENT
+	1792: readOnly,   // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+	1836: readOnly,   // ER_READ_ONLY_MODE
 	1927: down,       // ER_CONNECTION_KILLED
 	1264: outOfRange, // ER_WARN_DATA_OUT_OF_RANGE
 	3819: outOfRange, // ER_CHECK_CONSTRAINT_VIOLATED, MySQL

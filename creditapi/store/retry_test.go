@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -14,7 +15,11 @@ import (
 
 // What is tried again, how often, and what the outside is told in the end.
 func TestAgain(t *testing.T) {
-	s := &Store{dialect: mysqlDialect{}}
+	nobody, err := mysql.NewConnector(mysql.NewConfig()) // never dialled
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Store{dialect: mysqlDialect{}, db: sql.OpenDB(nobody)}
 	for _, c := range []struct {
 		name  string
 		err   error
@@ -26,6 +31,8 @@ func TestAgain(t *testing.T) {
 		{"lost connection", mysql.ErrInvalidConn, 3, wire.Unavailable},
 		{"connection gone before the statement", driver.ErrBadConn, 3, wire.Unavailable},
 		{"too many connections", &mysql.MySQLError{Number: 1040}, 3, wire.Unavailable},
+		{"read-only: a primary that was", &mysql.MySQLError{Number: 1290}, 3, wire.Unavailable},
+		{"disk full", &mysql.MySQLError{Number: 1114}, 1, wire.Unavailable},
 		{"no right", &mysql.MySQLError{Number: 1142}, 1, ""},
 		{"a refusal", refuse(wire.NoAd, "none"), 1, wire.NoAd},
 	} {
@@ -38,7 +45,7 @@ func TestAgain(t *testing.T) {
 		}
 	}
 	tries := 0
-	err := s.again(t.Context(), func() error {
+	err = s.again(t.Context(), func() error {
 		if tries++; tries < 4 {
 			return &mysql.MySQLError{Number: 1213}
 		}

@@ -191,11 +191,14 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 		if err == nil || i == attempts || ctx.Err() != nil {
 			return err
 		}
-		switch s.dialect.meaning(err) {
+		switch m := s.dialect.meaning(err); m {
 		case conflict:
-		case down:
+		case down, readOnly:
 			if i > 2 { // a new connection did not help
 				return err
+			}
+			if m == readOnly {
+				s.reconnect()
 			}
 		default:
 			return err
@@ -210,6 +213,13 @@ func (s *Store) again(ctx context.Context, f func() error) error {
 	}
 }
 
+// reconnect lets go of connections that may lead to a server that is no longer
+// the one to write to.
+func (s *Store) reconnect() {
+	s.db.SetMaxIdleConns(0)
+	s.db.SetMaxIdleConns(s.connections())
+}
+
 // refuse is an answer for the outside.
 func refuse(code wire.Code, detail string) error { return &wire.Error{Code: code, Detail: detail} }
 
@@ -220,7 +230,8 @@ func (s *Store) fail(what string, err error) error {
 		return err
 	}
 	err = fmt.Errorf("%s: %w", what, err)
-	if m := s.dialect.meaning(err); m == down || m == conflict {
+	switch s.dialect.meaning(err) {
+	case down, conflict, readOnly, full:
 		return &wire.Error{Code: wire.Unavailable, Detail: "The database does not answer now. Try again.", Err: err}
 	}
 	return err

@@ -32,17 +32,19 @@ const (
 // A house is one operator's system: A2Billing's database, creditapi, and an
 // Asterisk with adcredit.
 type house struct {
-	sql *sql.DB // as an administrator
-	api *server
-	pbx *lab.PBX
+	mariadb *lab.Server
+	sql     *sql.DB // as an administrator
+	api     *server
+	pbx     *lab.PBX
 }
 
 // Options are how houses differ.
 type options struct {
 	plan   plan
-	engine lab.Engine // "": MyISAM, as A2Billing ships
-	credit string     // of caller 1001; "": 0
-	absent bool       // adcredit is not installed
+	engine lab.Engine  // "": MyISAM, as A2Billing ships
+	credit string      // of caller 1001; "": 0
+	absent bool        // adcredit is not installed
+	server *lab.Server // nil: the one that all tests share
 }
 
 // newHouse builds one and opens it for calls. Callers speak English.
@@ -54,9 +56,12 @@ func newHouse(t *testing.T, o options) *house {
 	if o.credit == "" {
 		o.credit = "0"
 	}
-	db := lab.MariaDB(t).Database(t, "mya2billing")
+	if o.server == nil {
+		o.server = lab.MariaDB(t)
+	}
+	db := o.server.Database(t, "mya2billing")
 	lab.LoadA2Billing(t, db, o.engine)
-	h := &house{sql: db.DB(t)}
+	h := &house{mariadb: o.server, sql: db.DB(t)}
 	h.exec(t, `UPDATE cc_card SET language = 'en', credit = IF(useralias = '1001', ?, credit)`, o.credit)
 	owner, serves := admit(t, db)
 	creditapi(t, owner.SocketURL(), "migrate")
@@ -66,7 +71,7 @@ func newHouse(t *testing.T, o options) *house {
 		t.Fatal(err)
 	}
 	creditapi(t, serves.SocketURL(), "campaign", "add", "-name", "mangalou", "-reward", reward, "-budget", "1000",
-		"-sound", "en="+filepath.Join(dir, "ads/mangalou-en.wav"))
+		"-sound", "en="+filepath.Join(dir, "ads/mangalou-en.wav"), "-sound", "fr="+filepath.Join(dir, "ads/mangalou-fr.wav"))
 	key := creditapi(t, serves.SocketURL(), "key", "add", "-name", "e2e", "-scope", "agi", "-node", "ast1")
 	h.api = newServer(t, serves.SocketURL())
 	mounts := map[string]string{
@@ -216,8 +221,8 @@ func newServer(t *testing.T, database string) *server {
 	return s
 }
 
-// start starts it and waits until it is ready.
-func (s *server) start(t *testing.T) {
+// run runs it.
+func (s *server) run(t *testing.T) {
 	t.Helper()
 	s.cmd = exec.Command(program("creditapi"), "serve")
 	s.cmd.Env = apiEnv(s.database)
@@ -225,6 +230,24 @@ func (s *server) start(t *testing.T) {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// runOut runs one that is expected to refuse, and answers its exit code.
+func (s *server) runOut(t *testing.T) int {
+	t.Helper()
+	s.run(t)
+	limit := time.AfterFunc(10*time.Second, func() { _ = s.cmd.Process.Kill() })
+	defer limit.Stop()
+	_ = s.cmd.Wait() // its exit code is asked for
+	code := s.cmd.ProcessState.ExitCode()
+	s.cmd = nil
+	return code
+}
+
+// start starts it and waits until it is ready.
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	s.run(t)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(10 * time.Second); ; <-tick.C {
