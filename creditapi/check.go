@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"time"
 
 	"adcredit/creditapi/store"
 	"adcredit/etc"
@@ -16,9 +17,9 @@ var checkCommand = command{
 	usage:   "[-json]",
 	summary: "look whether everything that a grant needs is there",
 	help: `
-Looks at configuration, database, schema, rights, triggers, engines and clocks,
-with statements that change nothing, and prints a table. Exit code 1 when
-anything is wrong.
+Looks at configuration, certificate, database, schema, rights, triggers, engines
+and clocks, with statements that change nothing, and prints a table. Exit code 1
+when anything is wrong, such as a certificate that ends within 14 days.
 
   creditapi check`,
 	setup: func(flags *flag.FlagSet) action {
@@ -43,6 +44,7 @@ func (e *environment) look(ctx context.Context) ([]store.Finding, error) {
 		return nil, err
 	}
 	findings := []store.Finding{{Name: "config", OK: true, Detail: etc.Source(c.Path())}}
+	findings = append(findings, lookAtTLS(c, time.Now())...)
 	s, err := store.Open(ctx, database)
 	if err != nil {
 		return append(findings, store.Finding{Name: "database", Detail: err.Error()}), nil

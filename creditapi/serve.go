@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -31,7 +31,8 @@ var serveCommand = command{
 	help: `
 Without a configuration it listens on 127.0.0.1:8080 and keeps accounts in an
 embedded SQLite. SIGTERM and SIGINT end it once the requests under way are
-answered. Run as many as you like on one A2Billing database.
+answered; SIGHUP lets it read its certificate again. Run as many as you like on
+one A2Billing database.
 
   creditapi serve
   CREDITAPI_DATABASE=mysql://creditapi:secret@127.0.0.1/mya2billing creditapi serve`,
@@ -49,21 +50,29 @@ answered. Run as many as you like on one A2Billing database.
 func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Store) error {
 	log := logger(c, e.stderr)
 	slog.SetDefault(log)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // which would end the process otherwise
+	defer signal.Stop(hup)
+	certificate, err := loadTLS(c)
+	if err != nil {
+		return err
+	}
 	service := &credit.Service{Store: s, Policy: policy(c)}
 	api := rest.New(service, rest.Options{Version: version, Hosts: c.AllowedHosts(), LogNumbers: c.LogNumbers, Log: log})
-	servers, err := listen(ctx, c, api, log)
+	servers, err := listen(ctx, c, api, certificate, log)
 	if err != nil {
 		return err
 	}
 	if err := e.welcome(ctx, c, s, log, servers[0].Addr()); err != nil {
 		return errors.Join(err, closeAll(servers))
 	}
-	var sweeper sync.WaitGroup
+	var background sync.WaitGroup
 	defer api.Wait()
-	defer sweeper.Wait()
+	defer background.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	sweeper.Go(func() { sweep(ctx, service, api, log) })
+	background.Go(func() { sweep(ctx, service, api, log) })
+	background.Go(func() { reload(ctx, hup, certificate, log) })
 	err = serveAll(ctx, servers)
 	log.Info("stopped")
 	return err
@@ -99,22 +108,16 @@ func closeAll(servers []bound) (err error) {
 }
 
 // listen opens what is to be listened on: the interface first.
-func listen(ctx context.Context, c *config.Config, api *rest.API, log *slog.Logger) (servers []bound, err error) {
-	var secure *tls.Config
-	if c.TLSCert != "" {
-		if secure, err = rest.LoadTLS(c.TLSCert, c.TLSKey); err != nil {
-			return nil, err
-		}
-	}
-	add := func(address string, handler http.Handler, secure *tls.Config) error {
+func listen(ctx context.Context, c *config.Config, api *rest.API, certificate *rest.Certificate, log *slog.Logger) (servers []bound, err error) {
+	add := func(address string, handler http.Handler, certificate *rest.Certificate) error {
 		l, err := rest.Listen(ctx, address)
 		if err != nil {
 			return errors.Join(err, closeAll(servers))
 		}
-		servers = append(servers, bound{rest.Server{Handler: handler, Log: log, TLS: secure}, l})
+		servers = append(servers, bound{rest.Server{Handler: handler, Log: log, TLS: certificate}, l})
 		return nil
 	}
-	if err := add(c.Listen, api, secure); err != nil {
+	if err := add(c.Listen, api, certificate); err != nil {
 		return nil, err
 	}
 	if c.MetricsListen != "" {

@@ -41,6 +41,13 @@ func (w *watched) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// await makes found tell of another text, from here on.
+func (w *watched) await(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text, w.found = text, make(chan struct{})
+}
+
 func (w *watched) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

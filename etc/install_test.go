@@ -121,7 +121,7 @@ func TestUnits(t *testing.T) {
 	}
 	unit := text(t, "systemd/creditapi.service")
 	for _, line := range []string{
-		"DynamicUser=yes", "StateDirectory=adcredit", "RestartPreventExitStatus=2 78",
+		"ExecReload=/bin/kill -HUP $MAINPID", "DynamicUser=yes", "StateDirectory=adcredit", "RestartPreventExitStatus=2 78",
 		// An empty line stands for a file that is not there; creditapi/config knows it.
 		"LoadCredential=database-password:/etc/adcredit/database-password", `SetCredential=database-password:\n`,
 	} {

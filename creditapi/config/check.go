@@ -81,7 +81,10 @@ func (c *Config) checkListen(report reporter) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		report("tls_cert", "tls_cert and tls_key belong together; set both or none")
 	}
-	for _, p := range []struct{ key, path string }{{"tls_cert", c.TLSCert}, {"tls_key", c.TLSKey}} {
+	if c.TLSClientCA != "" && c.TLSCert == "" {
+		report("tls_client_ca", "clients show certificates over TLS alone; set tls_cert and tls_key too")
+	}
+	for _, p := range []struct{ key, path string }{{"tls_cert", c.TLSCert}, {"tls_key", c.TLSKey}, {"tls_client_ca", c.TLSClientCA}} {
 		if p.path != "" && !filepath.IsAbs(p.path) {
 			report(p.key, "%q is not an absolute path; write it like /etc/adcredit/tls.pem", p.path)
 		}

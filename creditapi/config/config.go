@@ -38,7 +38,10 @@ type Config struct {
 	Hosts          []string `toml:"hosts" like:"[\"credit.example.net\"]"`
 	AllowCleartext bool     `toml:"allow_cleartext"`
 	TLSCert        string   `toml:"tls_cert" like:"\"/etc/adcredit/tls.crt\""`
-	TLSKey         string   `toml:"tls_key" like:"\"/etc/adcredit/tls.key\""`
+	TLSKey         string   `toml:"tls_key" like:"\"/etc/adcredit/tls.key\""` // use TLSKeyFile
+	// TLSClientCA holds the authorities of clients' certificates; empty: clients
+	// need none.
+	TLSClientCA string `toml:"tls_client_ca" like:"\"/etc/adcredit/clients.pem\""`
 	// MetricsListen is a listener for /metrics alone, without a key; or empty.
 	MetricsListen string `toml:"metrics_listen" like:"\"127.0.0.1:9090\""`
 
@@ -164,18 +167,33 @@ func (c *Config) Store() (Database, error) {
 	return d, nil
 }
 
-// passwordFile is where the password is read from. A service that systemd runs
-// may not read the file that belongs to root: it is given a credential of the
-// same name (LoadCredential= in systemd/creditapi.service), which holds an empty
-// line where there was no such file.
-func (c *Config) passwordFile() string {
+// passwordFile is where the password is read from.
+func (c *Config) passwordFile() string { return c.credential(c.DatabasePasswordFile) }
+
+// TLSKeyFile is where the key of TLSCert is read from: TLSKey itself if it can
+// be opened, since a credential stays what it was when the service started, and
+// a new key is to be found by a reload.
+func (c *Config) TLSKeyFile() string {
+	file, err := os.Open(c.TLSKey)
+	if err != nil {
+		return c.credential(c.TLSKey)
+	}
+	file.Close() // nothing was written
+	return c.TLSKey
+}
+
+// credential is the file to read in place of one that belongs to root. A service
+// that systemd runs may not read it, and is given a credential of the same name
+// (LoadCredential= in systemd/creditapi.service), which holds an empty line where
+// there was no such file.
+func (c *Config) credential(path string) string {
 	if c.credentials != "" {
-		given := filepath.Join(c.credentials, filepath.Base(c.DatabasePasswordFile))
+		given := filepath.Join(c.credentials, filepath.Base(path))
 		if info, err := os.Stat(given); err == nil && info.Size() > 1 {
 			return given
 		}
 	}
-	return c.DatabasePasswordFile
+	return path
 }
 
 // Socket is the path of the unix socket to listen on, if Listen is one.

@@ -59,6 +59,8 @@ func TestRefused(t *testing.T) {
 		{`allow_cleartext = 1`, "creditapi.toml:1: allow_cleartext: is a whole number; write true or false, without quotes"},
 		{`tls_cert = "/c"`, "creditapi.toml:1: tls_cert: tls_cert and tls_key belong together; set both or none"},
 		{"tls_cert = \"/c\"\ntls_key = \"k\"", `creditapi.toml:2: tls_key: "k" is not an absolute path; write it like /etc/adcredit/tls.pem`},
+		{`tls_client_ca = "/ca"`, "creditapi.toml:1: tls_client_ca: clients show certificates over TLS alone; set tls_cert and tls_key too"},
+		{"tls_cert = \"/c\"\ntls_key = \"/k\"\ntls_client_ca = \"ca\"", `creditapi.toml:3: tls_client_ca: "ca" is not an absolute path; write it like /etc/adcredit/tls.pem`},
 		{"tls_cert = \"/c\"\ntls_key = \"/k\"\nlisten = \"unix:///s\"", "creditapi.toml:3: listen: a unix socket carries no TLS; take tls_cert and tls_key out, or listen on an address"},
 		{`metrics_listen = "9090"`, `creditapi.toml:1: metrics_listen: "9090" ` + anAddress},
 		{`metrics_listen = "127.0.0.1:8080"`, `creditapi.toml:1: metrics_listen: is the same as listen; choose another port, or "" for /metrics with a key on listen`},
@@ -115,6 +117,7 @@ database_connections = 4
 hosts = ["credit.example.net", "192.0.2.1"]
 tls_cert = "/c.pem"
 tls_key = "/k.pem"
+tls_client_ca = "/clients.pem"
 metrics_listen = "127.0.0.1:9090"
 required_credit = "0"
 currency = "EUR"
@@ -138,6 +141,7 @@ log_numbers = true
 	want.Listen, want.DatabasePasswordFile, want.DatabaseConnections = "192.0.2.1:443", "/etc/adcredit/password", 4
 	want.Database = Database{Driver: MySQL, User: "u", Addr: "db.example.net:3306", Name: "mya2billing"}
 	want.Hosts, want.TLSCert, want.TLSKey = []string{"credit.example.net", "192.0.2.1"}, "/c.pem", "/k.pem"
+	want.TLSClientCA = "/clients.pem"
 	want.MetricsListen, want.RequiredCredit, want.Currency, want.Timezone = "127.0.0.1:9090", 0, "EUR", "Europe/Paris"
 	want.Language = "en_GB"
 	want.NeverOffer = []string{"+22188", "88"}

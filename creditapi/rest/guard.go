@@ -60,7 +60,7 @@ func (a *API) guard(w http.ResponseWriter, r *http.Request, next http.HandlerFun
 	}
 	r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 	answer := &response{ResponseWriter: w}
-	headers(answer.Header())
+	headers(answer.Header(), r)
 	answer.Header().Set("X-Request-Id", rec.id)
 	defer a.account(answer, r, rec)
 	defer a.recover(answer, r)
@@ -78,12 +78,21 @@ func newID() string {
 }
 
 // headers are on every answer; the page for people widens the policy.
-func headers(h http.Header) {
+func headers(h http.Header, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY") // for browsers that know no frame-ancestors
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if len(r.TransferEncoding) > 0 {
+		// Where such a body ends is what proxies and servers disagree on, to
+		// smuggle one request behind another: no second one is read here.
+		h.Set("Connection", "close")
+	}
 }
 
 // recover answers for a handler that panicked. When the answer has begun, all
@@ -157,7 +166,7 @@ func (a *API) account(w *response, r *http.Request, rec *record) {
 	add("account", rec.account)
 	add("listen", rec.listen)
 	add("call", rec.call)
-	add("remote", remoteOf(r))
+	add("remote", hostOf(r.RemoteAddr))
 	if rec.cause != nil && (status >= 500 || hasCause(rec.cause)) {
 		attrs = append(attrs, slog.String("cause", rec.cause.Error()))
 	}
@@ -177,14 +186,6 @@ func routeOf(r *http.Request) string {
 		return "none"
 	}
 	return r.Pattern
-}
-
-func remoteOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return "unix"
-	}
-	return host
 }
 
 // masked is an account's name as the log may show it.

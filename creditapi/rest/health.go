@@ -82,10 +82,9 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, body map[string]str
 // Metrics is the handler of a listener for figures alone, without a key.
 func (a *API) Metrics() http.Handler {
 	mux := http.NewServeMux()
-	figures := a.metrics.handler()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
-		headers(w.Header())
-		figures.ServeHTTP(w, r)
+	mux.Handle("GET /metrics", a.metrics.handler())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		headers(w.Header(), r)
+		mux.ServeHTTP(w, r)
 	})
-	return mux
 }

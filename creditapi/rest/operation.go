@@ -62,6 +62,7 @@ func (o operation) describe(registry huma.Registry) huma.Operation {
 // the handler returns as an error is answered as its problem.
 func register[I, O any](a *API, o operation, handler func(context.Context, *I) (*O, error)) {
 	op := o.describe(a.huma.OpenAPI().Components.Schemas)
+	op.BodyReadTimeout = a.options.Body // huma's own default is 5 s, in place of the server's
 	op.Middlewares = huma.Middlewares{a.admits(o.scope)}
 	huma.Register(a.huma, op, func(ctx context.Context, input *I) (*O, error) {
 		if o.method != http.MethodGet {

@@ -33,6 +33,7 @@ type Options struct {
 	LogNumbers bool             // false: the middle of accounts' names is hidden in the log
 	Log        *slog.Logger     // nil: slog.Default()
 	Now        func() time.Time // the clock for keys; nil: time.Now
+	Body       time.Duration    // how long a body may take to come; 0: 5 s
 }
 
 // API is the handler of the whole interface.

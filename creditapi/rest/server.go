@@ -1,8 +1,8 @@
 package rest
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,19 +19,36 @@ import (
 type Server struct {
 	Handler http.Handler
 	Log     *slog.Logger  // nil: slog.Default()
-	TLS     *tls.Config   // nil: in clear
+	TLS     *Certificate  // nil: in clear
 	Grace   time.Duration // how long Serve waits for requests when it is to end; 0: 15 s
+	Limits  Limits
 }
 
-// Limits of a connection. Requests are small and answers come at once.
-const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 10 * time.Second // header and body
-	writeTimeout  = deadline + 10*time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 16 << 10
-	defaultGrace  = 15 * time.Second
-)
+// Limits of a server's connections; of those that are zero [DefaultLimits] holds.
+type Limits struct {
+	Header      time.Duration // until a request's header has come, or TLS is agreed on
+	Read        time.Duration // header and body
+	Write       time.Duration // from the header to the end of the answer
+	Idle        time.Duration // between two requests
+	HeaderBytes int
+	Connections int // see connections
+}
+
+// DefaultLimits suit requests that are small and answers that come at once.
+var DefaultLimits = Limits{
+	Header: 5 * time.Second, Read: 10 * time.Second, Write: deadline + 10*time.Second, Idle: 2 * time.Minute,
+	HeaderBytes: 16 << 10, Connections: 1024,
+}
+
+// or fills what is zero.
+func (l Limits) or(d Limits) Limits {
+	return Limits{
+		cmp.Or(l.Header, d.Header), cmp.Or(l.Read, d.Read), cmp.Or(l.Write, d.Write), cmp.Or(l.Idle, d.Idle),
+		cmp.Or(l.HeaderBytes, d.HeaderBytes), cmp.Or(l.Connections, d.Connections),
+	}
+}
+
+const defaultGrace = 15 * time.Second
 
 // Serve answers requests until ctx ends. Then it accepts no more, lets the
 // requests under way end, and returns nil; those that last longer than Grace
@@ -43,16 +60,7 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	if s.Grace == 0 {
 		s.Grace = defaultGrace
 	}
-	server := &http.Server{
-		Handler:           s.Handler,
-		TLSConfig:         s.TLS,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-	}
+	server := s.server()
 	ended := make(chan error, 1)
 	go func() {
 		if s.TLS != nil {
@@ -75,13 +83,28 @@ func (s Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// LoadTLS reads a certificate with its chain, and its key.
-func LoadTLS(certificate, key string) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(certificate, key)
-	if err != nil {
-		return nil, fmt.Errorf("read tls_cert %s and tls_key %s: %w; both are PEM files that belong together", certificate, key, err)
+// server is net/http's, with our limits. It speaks HTTP/1.1 alone: our clients
+// gain nothing by many streams in one connection, and each would be one more
+// thing to bound.
+func (s Server) server() *http.Server {
+	limits := s.Limits.or(DefaultLimits)
+	var http1 http.Protocols
+	http1.SetHTTP1(true)
+	server := &http.Server{
+		Handler:           s.Handler,
+		Protocols:         &http1,
+		ReadHeaderTimeout: limits.Header,
+		ReadTimeout:       limits.Read,
+		WriteTimeout:      limits.Write,
+		IdleTimeout:       limits.Idle,
+		MaxHeaderBytes:    limits.HeaderBytes,
+		ConnState:         newConnections(limits.Connections).changed,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	if s.TLS != nil {
+		server.TLSConfig = s.TLS.serverConfig()
+	}
+	return server
 }
 
 // Listen opens an address: host:port or unix:///path. A socket is made for its

@@ -1,16 +1,8 @@
 package rest
 
 import (
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -176,80 +168,5 @@ func TestListenErrors(t *testing.T) {
 	}
 	if _, err := Listen(t.Context(), "192.0.2.1:8080"); err == nil || !strings.Contains(err.Error(), "an address of this host") {
 		t.Errorf("a foreign address: %v", err)
-	}
-}
-
-func TestTLS(t *testing.T) {
-	w := newWorld(t)
-	certificate, key := writeCertificate(t)
-	config, err := LoadTLS(certificate, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, stop := serve(t, Server{Handler: w.api, TLS: config}, "127.0.0.1:0")
-	pool := x509.NewCertPool()
-	pemBytes, err := os.ReadFile(certificate)
-	if err != nil || !pool.AppendCertsFromPEM(pemBytes) {
-		t.Fatal("no certificate", err)
-	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
-	if got := <-fetch(client, "https://"+l.Addr().String()+"/healthz"); got.err != nil || !strings.Contains(got.body, "ok") {
-		t.Errorf("over TLS: %+v", got)
-	}
-	old := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
-	if conn, err := tls.Dial("tcp", l.Addr().String(), old); err == nil {
-		conn.Close()
-		t.Error("TLS 1.1 was spoken")
-	}
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-	if _, err := LoadTLS(key, certificate); err == nil || !strings.Contains(err.Error(), "tls_cert") {
-		t.Errorf("swapped files: %v", err)
-	}
-}
-
-func writeCertificate(t *testing.T) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	certificate, key = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	for path, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: keyDER}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return certificate, key
-}
-
-// TestHeaderLimit: a header that never ends is refused.
-func TestHeaderLimit(t *testing.T) {
-	w := newWorld(t)
-	l, _ := serve(t, Server{Handler: w.api}, "127.0.0.1:0")
-	conn, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	request := append([]byte("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "), bytes.Repeat([]byte("x"), 2*maxHeader)...)
-	if _, err := conn.Write(request); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(io.LimitReader(conn, 15))
-	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 431") {
-		t.Errorf("answer %q, %v", answer, err)
 	}
 }
