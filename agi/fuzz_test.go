@@ -7,18 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"adcredit/tests/hostile"
 )
 
 // standard is the shortest whole environment.
 var standard = "agi_" + strings.Join(standardKeys[:], ": 1\nagi_") + ": 1\n"
-
-// forgeries are SIP user parts, after Asterisk has undone the percent signs.
-var forgeries = []string{
-	"10\nagi_accountcode: ROOT", "10\n\n200 result=0 endpos=160000", "10\n\n", "10\nHELLO",
-	"10\nHANGUP", "10\nagi_arg_1: debug", "10\nagi_network: yes", `1" = "1`, `"quoted"`, "'", "$(id)",
-	"${SHELL(id)}", "10\r00", "\xe9", "1000;x", "1,2", "1)", "1}", "77,30,S(1)", "77&PJSIP/1002",
-	"+33612345678;phone-context=x", strings.Repeat("1", 200), "10 00", "10\x0000",
-}
 
 // FuzzEnvironment: a strict session accepts nothing with a line without agi_, a
 // key twice or a standard key missing; a lax one keeps no key that has no line;
@@ -27,9 +21,9 @@ func FuzzEnvironment(f *testing.F) {
 	f.Add([]byte(standard+"\n"), false)
 	f.Add([]byte("agi_network: yes\nagi_network_script: x\n"+standard+"\n200 result=0\n"), true)
 	f.Add([]byte(standard+"agi_arg_1: a\nagi_arg_2: b\n\n"), false)
-	for _, user := range forgeries {
+	for _, v := range hostile.Values() {
 		for _, lax := range []bool{false, true} {
-			f.Add([]byte(strings.Replace(standard, "callerid: 1", "callerid: "+user, 1)+"\n"), lax)
+			f.Add([]byte(strings.Replace(standard, "callerid: 1", "callerid: "+v.Text, 1)+"\n"), lax)
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte, lax bool) {
@@ -87,8 +81,8 @@ func FuzzReply(f *testing.F) {
 	} {
 		f.Add([]byte(reply + "\n"))
 	}
-	for _, user := range forgeries {
-		f.Add([]byte("200 result=1 (" + user + ")\n"))
+	for _, v := range hostile.Values() {
+		f.Add([]byte("200 result=1 (" + v.Text + ")\n"))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := New()
@@ -132,9 +126,13 @@ func FuzzReply(f *testing.F) {
 // those too long.
 // An application gets back what AppArg was given, as one argument.
 func FuzzQuote(f *testing.F) {
-	for _, user := range append(forgeries, "221770000001\nSET VARIABLE ADCREDIT granted", "", `\`, `"`, `\"`, `a\`, `" "`, "\t", `""`, "(", "[,]") {
-		f.Add(user, "x")
-		f.Add("A", user)
+	for _, text := range []string{"", `\`, `"`, `\"`, `a\`, `" "`, "\t", `""`, "(", "[,]"} {
+		f.Add(text, "x")
+		f.Add("A", text)
+	}
+	for _, v := range hostile.Values() {
+		f.Add(v.Text, "x")
+		f.Add("A", v.Text)
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		line, err := commandLine("SET VARIABLE", []any{a, b})
