@@ -73,18 +73,22 @@ func number(extension string) (string, bool) {
 	return extension, clean
 }
 
-// pai is the header, and safe the characters that it may hold: no line break
-// can pass, so its value can't become a reply of its own.
+// pai is how the dialplan reads the header, without the brace that ends it, and
+// safe the characters that it may hold: no line break can pass, so its value
+// can't become a reply of its own.
 const (
-	pai  = "${PJSIP_HEADER(read,P-Asserted-Identity)}"
-	safe = "-0-9a-zA-Z+@.:<>=_~ " // the minus first, where it makes no range
+	pai  = "${PJSIP_HEADER(read,P-Asserted-Identity)"
+	safe = "-0-9a-zA-Z+@.:;<>=_~ " // the minus first, where it makes no range
 )
 
 // assertedIdentity is the user of P-Asserted-Identity. It is read through
 // FILTER, and by comparing lengths it is known whether FILTER left anything
-// out; comparing the strings in the dialplan would be injectable.
+// out; comparing the strings in the dialplan would be injectable. So are LEN and
+// FILTER themselves: a value with "):0:9" ends them, and they see what is before
+// it alone. That there is nothing behind what they saw is asked of PJSIP_HEADER,
+// whose arguments are ours: one character at most, which no reply can hide in.
 func assertedIdentity(s *agi.Session) (string, error) {
-	length, err := s.GetFullVariable("${LEN(" + pai + ")}")
+	length, err := s.GetFullVariable("${LEN(" + pai + "})}")
 	if err != nil {
 		return "", fmt.Errorf("read P-Asserted-Identity: %w", err)
 	}
@@ -92,22 +96,50 @@ func assertedIdentity(s *agi.Session) (string, error) {
 	if err != nil || n == 0 {
 		return "", nil
 	}
-	value, err := s.GetFullVariable("${FILTER(" + safe + "," + pai + ")}")
+	value, err := s.GetFullVariable("${FILTER(" + safe + "," + pai + "})}")
 	if err != nil {
 		return "", fmt.Errorf("read P-Asserted-Identity: %w", err)
 	}
-	if len(value.Dat) != n || n > 255 {
+	rest, err := s.GetFullVariable(fmt.Sprintf("%s:%d:1}", pai, n))
+	if err != nil {
+		return "", fmt.Errorf("read P-Asserted-Identity: %w", err)
+	}
+	if len(value.Dat) != n || rest.Dat != "" || n > 255 {
 		return "", fmt.Errorf("%w: P-Asserted-Identity holds a name or characters that are not taken", ErrIdentity)
 	}
-	_, uri, _ := strings.Cut(value.Dat, "sip:")
-	if uri == "" {
-		_, uri, _ = strings.Cut(value.Dat, "tel:")
-	}
-	user, _, _ := strings.Cut(uri, "@")
-	if user = strings.TrimRight(user, "> "); user == "" {
-		return "", fmt.Errorf("%w: P-Asserted-Identity has no sip or tel user", ErrIdentity)
+	user, ok := assertedUser(value.Dat)
+	if !ok {
+		return "", fmt.Errorf("%w: P-Asserted-Identity is not one sip or tel address with a user", ErrIdentity)
 	}
 	return user, nil
+}
+
+// assertedUser is the user of a header that is one address and nothing else:
+// sip:USER@HOST, sips:USER@HOST or tel:NUMBER, in angle brackets or bare, with
+// parameters behind (RFC 3325, 9.1; RFC 3966). What only holds such an address
+// may have been written around it by a caller.
+func assertedUser(header string) (user string, ok bool) {
+	const host = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:"
+	address := header
+	if inner, bracket := strings.CutPrefix(header, "<"); bracket {
+		if address, ok = strings.CutSuffix(inner, ">"); !ok {
+			return "", false
+		}
+	}
+	scheme, rest, _ := strings.Cut(address, ":")
+	rest, parameters, _ := strings.Cut(rest, ";")
+	switch scheme {
+	case "sip", "sips":
+		var at string
+		if user, at, _ = strings.Cut(rest, "@"); at == "" || strings.Trim(at, host) != "" {
+			return "", false
+		}
+	case "tel":
+		user = rest
+	default:
+		return "", false
+	}
+	return user, user != "" && !strings.ContainsAny(user, "<>@:; ") && !strings.ContainsAny(parameters, "<>@ ")
 }
 
 // printable keeps a label that is only for people harmless.
