@@ -23,6 +23,9 @@ const (
 	poorAt   = "192.0.2.11:5060" // caller 1001
 	trunkAt  = "192.0.2.20:5060" // a trunk whose From is believed, with 1001's account code
 	naiveAt  = "192.0.2.21:5060" // the same, with a dialplan that tests nothing
+	openIP   = "192.0.2.31"      // trunks of callers without an account, one for each plan
+	guardIP  = "192.0.2.32"
+	naiveIP  = "192.0.2.33"
 )
 
 // A plan is one of the two dialplans, by the paper's name of its context.
@@ -65,6 +68,33 @@ accountcode=9700203963
 type=identify
 endpoint=naive
 match=192.0.2.21
+
+[stranger](!,adcredit-phone)
+trust_id_inbound=yes
+
+[stranger-open](stranger)
+context=test
+
+[stranger-open-address]
+type=identify
+endpoint=stranger-open
+match=192.0.2.31
+
+[stranger-guarded](stranger)
+context=a2billing
+
+[stranger-guarded-address]
+type=identify
+endpoint=stranger-guarded
+match=192.0.2.32
+
+[stranger-naive](stranger)
+context=naive
+
+[stranger-naive-address]
+type=identify
+endpoint=stranger-naive
+match=192.0.2.33
 `
 
 // extensions is what an operator's own extensions.conf has, as ours asks for
@@ -75,7 +105,7 @@ ADCREDIT_VIA=@carrier
 
 [naive]
 exten => _X!,1,AGI(adcredit)
- same => n,Verbose(0,naive status ${ADCREDIT_STATUS} cause ${ADCREDIT_CAUSE})
+ same => n,Verbose(0,naive status ${ADCREDIT_STATUS} cause ${ADCREDIT_CAUSE} call ${CHANNEL(pjsip,call-id)})
  same => n,Hangup(21)
 `
 
