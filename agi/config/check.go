@@ -70,11 +70,14 @@ func (c *Config) checkURLs(report reporter) {
 			report("urls", "an address holds a user name or a password; take it out, the key goes into key_file")
 		} else if !isURL(u) {
 			report("urls", "%q is not an address; write it like http://127.0.0.1:8080, https://credit.example.net or unix:///run/creditapi/creditapi.sock", u)
-		} else if slices.Contains(c.URLs[:i], u) {
+		} else if slices.ContainsFunc(c.URLs[:i], func(other string) bool { return trimmed(other) == trimmed(u) }) {
 			report("urls", "%q is there twice; keep one", u)
 		}
 	}
 }
+
+// trimmed is an address as it is asked: no slash at its end.
+func trimmed(url string) string { return strings.TrimRight(url, "/") }
 
 func (c *Config) checkKey(report reporter) {
 	if c.EnvKey != "" && !isKey(string(c.EnvKey)) {

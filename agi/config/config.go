@@ -140,7 +140,7 @@ func Load(path string, getenv func(string) string) (*Config, error) {
 		return nil, err
 	}
 	for i, u := range c.URLs {
-		c.URLs[i] = strings.TrimRight(u, "/")
+		c.URLs[i] = trimmed(u)
 	}
 	return c, nil
 }

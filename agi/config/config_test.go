@@ -55,6 +55,7 @@ func TestRefused(t *testing.T) {
 		{`urls = ["unix://run/x"]`, `adcredit.toml:1: urls: "unix://run/x" is not an address; ` + addresses},
 		{`urls = ["http://root:hunter2@h"]`, `adcredit.toml:1: urls: an address holds a user name or a password; take it out, the key goes into key_file`},
 		{`urls = ["http://h", "http://h"]`, `adcredit.toml:1: urls: "http://h" is there twice; keep one`},
+		{`urls = ["http://h", "http://h/"]`, `adcredit.toml:1: urls: "http://h/" is there twice; keep one`},
 
 		{`key = "two words"`, "adcredit.toml:1: key: " + noKey},
 		{"key = \"adc_1_x\"\nkey_file = \"/etc/k\"", "adcredit.toml:1: key: key_file is set too; keep one of them"},
