@@ -67,11 +67,11 @@ type Session struct {
 
 	hungUp atomic.Bool
 
-	mu      sync.Mutex // guards what follows: deadlines are set from any goroutine
-	ready   *source    // src, for those other goroutines; nil until attached
-	user    time.Time  // the deadline that the program asked for
-	opening time.Time  // the end of the time for the environment, while it is read
-	limit   time.Duration
+	mu    sync.Mutex // guards what follows: deadlines are set from any goroutine
+	ready *source    // src, for those other goroutines; nil until attached
+	user  time.Time  // the deadline that the program asked for
+	own   time.Time  // a deadline of ours: the environment's, or that of a playing to be stopped
+	limit time.Duration
 }
 
 // New makes a session that still needs Init or Attach.
@@ -123,7 +123,7 @@ func (s *Session) open(r *bufio.Reader, w *bufio.Writer, src *source) error {
 		s.Env = env
 		err = s.greet()
 	}
-	s.endOpening()
+	s.setOwnDeadline(time.Time{})
 	if err != nil {
 		s.Env = map[string]string{} // nothing of a refused environment is used
 		return s.fail("environment", s.timeOfOpening(err))

@@ -28,13 +28,19 @@ func (s *Session) send(words string, args ...any) (Reply, error) {
 
 // command sends a finished line; what it returns names the command.
 func (s *Session) command(words, line string) (Reply, error) {
+	return s.perform(words, func() (Reply, error) { return s.exchange(line) })
+}
+
+// perform carries out a command, and ends the session when the streams are out
+// of step afterwards.
+func (s *Session) perform(words string, exchange func() (Reply, error)) (Reply, error) {
 	if s.fatal != nil {
 		return Reply{}, s.fatal
 	}
 	if s.r == nil {
 		return Reply{}, fmt.Errorf("agi: %s: %w: call Init or Attach first", words, ErrClosed)
 	}
-	reply, err := s.exchange(line)
+	reply, err := exchange()
 	if err != nil && !inStep(err) {
 		return Reply{}, s.fail(words, err)
 	} else if err != nil {
@@ -48,13 +54,25 @@ func (s *Session) exchange(line string) (Reply, error) {
 	if err := s.nothingWaits(); err != nil {
 		return Reply{}, err
 	}
+	if err := s.write(line); err != nil {
+		return Reply{}, err
+	}
+	return s.onlyReply()
+}
+
+func (s *Session) write(line string) error {
 	_, err := s.w.WriteString(line + "\n")
 	if err == nil {
 		err = s.w.Flush()
 	}
 	if err != nil {
-		return Reply{}, fmt.Errorf("%w: write: %w", ErrClosed, err)
+		return fmt.Errorf("%w: write: %w", ErrClosed, err)
 	}
+	return nil
+}
+
+// onlyReply reads a reply with nothing after it.
+func (s *Session) onlyReply() (Reply, error) {
 	reply, err := s.readReply()
 	if err != nil && !inStep(err) {
 		return Reply{}, err

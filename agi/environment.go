@@ -85,16 +85,17 @@ func (s *Session) beginOpening() {
 	if limit == 0 { // a Session not made by New
 		limit = environmentTime
 	}
-	s.opening = time.Now().Add(limit)
+	s.own = time.Now().Add(limit)
 	_ = s.applyDeadline() // no deadlines: then only the size is bounded, as Attach says
 }
 
-// endOpening leaves only the deadline that the program asked for.
-func (s *Session) endOpening() {
+// setOwnDeadline bounds the next waits on top of the program's own deadline; the
+// zero time ends that.
+func (s *Session) setOwnDeadline(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.opening = time.Time{}
-	_ = s.applyDeadline() // fails only where beginOpening's did
+	s.own = t
+	_ = s.applyDeadline() // no deadlines: beginOpening says what then
 }
 
 // timeOfOpening names the limit of the environment where that is what was
@@ -115,8 +116,8 @@ func (s *Session) applyDeadline() error {
 		return fmt.Errorf("agi: set the read deadline: %w", os.ErrNoDeadline)
 	}
 	t := s.user
-	if !s.opening.IsZero() && (t.IsZero() || s.opening.Before(t)) {
-		t = s.opening
+	if !s.own.IsZero() && (t.IsZero() || s.own.Before(t)) {
+		t = s.own
 	}
 	return s.ready.setDeadline(t)
 }
