@@ -19,6 +19,7 @@ type sample struct {
 	Window  time.Duration `toml:"window"`
 	Ads     int           `toml:"ads"`
 	Small   int8          `toml:"small"`
+	Share   float64       `toml:"share" like:"0.1"`
 	Open    bool          `toml:"open"`
 	Digit   digit         `toml:"digit"`
 	Digits  []digit       `toml:"digits"`
@@ -114,6 +115,8 @@ func TestRefused(t *testing.T) {
 			"sample.toml:1: ads: is a number with decimals; write a whole number without quotes, like 1"},
 		{"too large", "small = 300",
 			"sample.toml:1: small: 300 is too large; write a whole number without quotes, like 0"},
+		{"text for a share", "share = \"a tenth\"",
+			"sample.toml:1: share: is text; write a number without quotes, like 0.1"},
 		{"text for a boolean", "open = \"yes\"",
 			"sample.toml:1: open: is text; write true or false, without quotes"},
 		{"boolean for a text", "node = true",

@@ -84,6 +84,15 @@ func assign(field reflect.Value, value any, tag reflect.StructTag) error {
 			field.SetInt(v)
 			return nil
 		}
+		if field.CanFloat() {
+			field.SetFloat(float64(v))
+			return nil
+		}
+	case float64:
+		if field.CanFloat() {
+			field.SetFloat(v)
+			return nil
+		}
 	case bool:
 		if field.Kind() == reflect.Bool {
 			field.SetBool(v)
@@ -159,6 +168,8 @@ func example(field reflect.Value, tag reflect.StructTag) string {
 		return "text between quotes, like " + shown
 	case field.Kind() == reflect.Bool:
 		return "true or false, without quotes"
+	case field.CanFloat():
+		return "a number without quotes, like " + shown
 	}
 	return "a whole number without quotes, like " + shown
 }
