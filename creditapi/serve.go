@@ -195,6 +195,7 @@ func policy(c *config.Config) credit.Policy {
 		Required: c.RequiredCredit, NeverOffer: c.NeverOffer,
 		CompletionWindow: c.CompletionWindow, ClockTolerance: c.ClockTolerance,
 		StartsPerDay: c.StartsPerDay, ListensPerDay: c.ListensPerDay, Location: c.Location(), Language: c.Language,
+		AttentionShare: c.AttentionShare,
 	}
 }
 

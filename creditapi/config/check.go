@@ -68,6 +68,9 @@ func (c *Config) Check() []etc.Problem {
 	if c.StartsPerDay < c.ListensPerDay {
 		report("starts_per_day", "%d is less than listens_per_day (%d), and each listen is a start; write %d or more", c.StartsPerDay, c.ListensPerDay, c.ListensPerDay)
 	}
+	if !(c.AttentionShare >= 0 && c.AttentionShare <= 1) { // said so that it refuses nan too
+		report("attention_share", "%v is out of range; write 0 (none) to 1 (all), like 0.1 for every tenth", c.AttentionShare)
+	}
 	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("log_format", c.LogFormat, "text", "json")
 	return problems

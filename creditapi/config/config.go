@@ -62,6 +62,8 @@ type Config struct {
 	ClockTolerance   time.Duration `toml:"clock_tolerance"`
 	StartsPerDay     int           `toml:"starts_per_day"`
 	ListensPerDay    int           `toml:"listens_per_day"`
+	// AttentionShare of the listens ask for a digit in the middle of the ad.
+	AttentionShare float64 `toml:"attention_share" like:"0.1"`
 
 	LogLevel   string `toml:"log_level"`
 	LogFormat  string `toml:"log_format"`  // text or json

@@ -92,6 +92,10 @@ func TestRefused(t *testing.T) {
 		{`starts_per_day = 1001`, "creditapi.toml:1: starts_per_day: 1001 is out of range; write 1 to 1000"},
 		{`starts_per_day = 4`, "creditapi.toml:1: starts_per_day: 4 is less than listens_per_day (5), and each listen is a start; write 5 or more"},
 		{"listens_per_day = 0", "creditapi.toml:1: listens_per_day: 0 is out of range; write 1 to 1000"},
+		{`attention_share = 1.5`, "creditapi.toml:1: attention_share: 1.5 is out of range; write 0 (none) to 1 (all), like 0.1 for every tenth"},
+		{`attention_share = -1`, "creditapi.toml:1: attention_share: -1 is out of range; write 0 (none) to 1 (all), like 0.1 for every tenth"},
+		{`attention_share = nan`, "creditapi.toml:1: attention_share: NaN is out of range; write 0 (none) to 1 (all), like 0.1 for every tenth"},
+		{`attention_share = "10%"`, "creditapi.toml:1: attention_share: is text; write a number without quotes, like 0.1"},
 		{`log_level = "INFO"`, `creditapi.toml:1: log_level: "INFO" is unknown; write one of debug, info, warn, error`},
 		{`log_format = "xml"`, `creditapi.toml:1: log_format: "xml" is unknown; write one of text, json`},
 		{`log_numbers = 0`, "creditapi.toml:1: log_numbers: is a whole number; write true or false, without quotes"},
@@ -128,6 +132,7 @@ completion_window = "90m"
 clock_tolerance = "0s"
 starts_per_day = 2
 listens_per_day = 2
+attention_share = 0.25
 log_level = "debug"
 log_format = "json"
 log_numbers = true
@@ -146,6 +151,7 @@ log_numbers = true
 	want.Language = "en_GB"
 	want.NeverOffer = []string{"+22188", "88"}
 	want.CompletionWindow, want.ClockTolerance, want.StartsPerDay, want.ListensPerDay = 90*time.Minute, 0, 2, 2
+	want.AttentionShare = 0.25
 	want.LogLevel, want.LogFormat, want.LogNumbers = "debug", "json", true
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)

@@ -29,6 +29,7 @@ type Listen struct {
 	Reward    wire.Money
 	Elapsed   time.Duration // since its start, by the database's clock
 	Late      bool          // the completion window is over
+	Attention Attention
 }
 
 // NewListen is a listen to be started. The store chooses the campaign among
@@ -48,6 +49,7 @@ type NewListen struct {
 	Window      time.Duration
 	StartsPer   int // day and account; 0: no cap
 	ListensPer  int // day and account, not counting the abandoned; 0: no cap
+	Question    Question
 }
 
 // Outlook is what would happen if the account started a listen now.

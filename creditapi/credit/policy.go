@@ -17,7 +17,8 @@ type Policy struct {
 	StartsPerDay     int // listens an account may start in a day; 0: no cap
 	ListensPerDay    int // listens an account may complete in a day; 0: no cap
 	Location         *time.Location
-	Language         string // of ads for accounts that have none
+	Language         string  // of ads for accounts that have none
+	AttentionShare   float64 // of listens in which a digit is asked for: 0 to 1
 }
 
 // busyMargin is added to the ad's length: until then the listen is taken to
@@ -64,6 +65,8 @@ func (p Policy) judge(l Listen, h wire.Heard) error {
 		return notHeard("The end position lies beyond the ad's end.")
 	case h.PlayedMS > int64(p.CompletionWindow/time.Millisecond):
 		return notHeard("The playing time is longer than a completion may take.")
+	case !l.Attention.shown(h): // before the clock: waiting would not mend it
+		return &wire.Error{Code: wire.Inattentive, Detail: "The digit that was asked for in the middle of the ad was not pressed."}
 	case l.Elapsed < 0:
 		// The database's clock was set back, or another server's is behind.
 		// That is a fault and no attack, so the rest decides.

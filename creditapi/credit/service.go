@@ -130,6 +130,9 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 	n := s.newListen(account, req.Language)
 	n.Key, n.Digest, n.Node = key, digest, node
 	n.CallID, n.Destination = req.CallID, req.Destination
+	if n.Question = s.Policy.question(); n.Question.Digit != "" {
+		n.Busy += asking
+	}
 	listen, err := s.Store.Start(ctx, n)
 	return onWire(listen), err
 }
@@ -138,7 +141,7 @@ func onWire(l Listen) wire.Listen {
 	return wire.Listen{
 		ID: l.ID, Campaign: l.Campaign, Sound: l.Ad.Sound,
 		RateHz: l.Ad.RateHz, Samples: l.Ad.Samples, DurationMS: l.Ad.DurationMS(),
-		Reward: l.Reward,
+		Reward: l.Reward, Attention: l.Attention.onWire(),
 	}
 }
 

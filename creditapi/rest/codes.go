@@ -31,5 +31,6 @@ var meanings = map[wire.Code]string{
 	wire.ListenCompleted:  "the listen was completed before",
 	wire.TooEarly:         "the ad can't have ended yet: wait `retry_after_ms` and send it again",
 	wire.NotHeard:         "the ad was not heard to its end",
+	wire.Inattentive:      "the caller did not press the digit that the listen's `attention` asks for",
 	wire.InDoubt:          "recorded; a person must settle it",
 }

@@ -58,7 +58,8 @@ func (a *API) listens() {
 		id: "start-listen", method: http.MethodPost, path: "/v1/listens",
 		summary: "Start a listen",
 		text: "Chooses an ad and holds its reward. The same Idempotency-Key with the same body answers the same listen; " +
-			"with another body it is refused.",
+			"with another body it is refused. Where the answer has `attention`, the ad has to be interrupted at that moment " +
+			"and the caller asked for the digit; what was pressed belongs into the completion.",
 		scope: credit.ScopeAGI, status: http.StatusCreated,
 		codes: []wire.Code{wire.AccountNotFound, wire.AccountAmbiguous, wire.KeyReused, wire.AccountStatus,
 			wire.AccountExpired, wire.AccountInUse, wire.NoAd, wire.Capped, wire.Playing,
@@ -71,7 +72,7 @@ func (a *API) listens() {
 			"What is sent must agree with the server's own clock.",
 		scope: credit.ScopeAGI, status: http.StatusOK,
 		answers: map[int]string{http.StatusAccepted: "Recorded, but `in_doubt`: a person must settle it"},
-		codes:   []wire.Code{wire.ListenNotFound, wire.ListenExpired, wire.ListenAbandoned, wire.TooEarly, wire.NotHeard},
+		codes:   []wire.Code{wire.ListenNotFound, wire.ListenExpired, wire.ListenAbandoned, wire.TooEarly, wire.NotHeard, wire.Inattentive},
 	}, a.completeListen)
 	register(a, operation{
 		id: "abandon-listen", method: http.MethodPost, path: "/v1/listens/{id}/abandon",

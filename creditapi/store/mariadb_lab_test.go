@@ -28,7 +28,7 @@ var rights = []string{
 	"SELECT ON cc_currencies", "SELECT ON cc_logrefill", "INSERT ON cc_logrefill",
 	"SELECT ON adcredit_schema", "SELECT, INSERT, UPDATE ON adcredit_campaign", "SELECT, INSERT ON adcredit_ad",
 	"SELECT, INSERT, UPDATE ON adcredit_budget", "SELECT, INSERT, UPDATE ON adcredit_cap",
-	"SELECT, INSERT, UPDATE ON adcredit_listen", "SELECT, INSERT, UPDATE ON adcredit_ledger",
+	"SELECT, INSERT, UPDATE ON adcredit_listen", "SELECT, INSERT ON adcredit_attention", "SELECT, INSERT, UPDATE ON adcredit_ledger",
 	"SELECT, INSERT, UPDATE ON adcredit_epoch", "SELECT, INSERT, UPDATE ON adcredit_key",
 }
 

@@ -232,7 +232,11 @@ func (q session) startOneOf(ctx context.Context, n credit.NewListen, id string, 
 		}
 		if ok {
 			l.ID, l.Ad = id, c.ads[hint%len(c.ads)]
-			return l.Listen, q.insertListen(ctx, n, l)
+			l.Attention = n.Question.In(l.Ad)
+			if err := q.insertListen(ctx, n, l); err != nil {
+				return credit.Listen{}, err
+			}
+			return l.Listen, q.insertAttention(ctx, l)
 		}
 		capped = false // it was the budget
 		if err := q.uncount(ctx, mine); err != nil {

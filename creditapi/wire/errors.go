@@ -43,6 +43,7 @@ const (
 	ListenAbandoned Code = "listen_abandoned"
 	ListenCompleted Code = "listen_completed" // an abandon came after the completion
 	TooEarly        Code = "too_early"        // a little: wait retry_after_ms and send again
+	Inattentive     Code = "inattentive"      // not the digit that was asked for in the middle of the ad
 	NotHeard        Code = "not_heard"        // endpos, played_ms or the server's clock say it was not heard to its end
 	InDoubt         Code = "in_doubt"         // recorded; a person must settle it
 )
@@ -77,6 +78,7 @@ var statuses = map[Code]int{
 	ListenAbandoned:  http.StatusGone,
 	ListenCompleted:  http.StatusConflict,
 	TooEarly:         http.StatusTooEarly,
+	Inattentive:      http.StatusUnprocessableEntity,
 	NotHeard:         http.StatusUnprocessableEntity,
 	InDoubt:          http.StatusAccepted,
 }

@@ -73,6 +73,15 @@ type Listen struct {
 	Samples    int64  `json:"samples" doc:"Length of the file in samples"`
 	DurationMS int64  `json:"duration_ms" doc:"Length of the file in milliseconds"`
 	Reward     Money  `json:"reward" doc:"Held for this listen until it ends"`
+
+	Attention *Attention `json:"attention,omitempty" doc:"Absent unless the caller is to show that somebody listens"`
+}
+
+// Attention is a digit to ask for in the middle of an ad. The caller's answer
+// belongs into Heard; without the right one nothing is granted.
+type Attention struct {
+	AtMS  int64  `json:"at_ms" doc:"When to interrupt the ad, in milliseconds from its start"`
+	Digit string `json:"digit" doc:"What the caller has to press" pattern:"^[0-9]$" example:"7"`
 }
 
 // Heard is what the AGI measured of an ad that was played to its end.
@@ -80,6 +89,8 @@ type Heard struct {
 	Endpos   int64     `json:"endpos" doc:"Samples played, as STREAM FILE reports them"`
 	PlayedMS int64     `json:"played_ms" doc:"How long it played by the AGI's monotonic clock"`
 	HeardAt  time.Time `json:"heard_at" doc:"When it ended, by the AGI host's wall clock"`
+
+	AttentionDigit string `json:"attention_digit,omitempty" maxLength:"1" doc:"What the caller pressed when asked; without a listen's attention it counts for nothing" example:"7"`
 }
 
 // Abandon closes a listen that was not heard to its end.

@@ -81,6 +81,7 @@ func (m *Memory) Start(ctx context.Context, n credit.NewListen) (credit.Listen, 
 		Listen: credit.Listen{
 			ID: fmt.Sprintf("listen-%d", len(m.listens)+1), State: credit.Started, AccountID: n.AccountID,
 			Node: n.Node, Campaign: campaign.Name, Ad: ad, Reward: campaign.Reward,
+			Attention: n.Question.In(ad),
 		},
 		key: n.Key, digest: n.Digest, callID: n.CallID, day: n.Day, started: now, until: now.Add(n.Window),
 		busy: now.Add(time.Duration(ad.DurationMS())*time.Millisecond + n.Busy),
