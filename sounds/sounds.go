@@ -37,6 +37,7 @@ var Prompts = []string{
 	"offer",      // too little credit; an ad to its end, and the call goes on; press 1
 	"offer-auto", // the same when nothing has to be pressed
 	"accepted",   // here is the ad
+	"attention",  // "to show that you are listening, press"; Asterisk says the digit after it
 	"thanks",     // heard to its end, credit earned
 	"balance",    // "your new balance is"; Asterisk says the number after it
 	"pending",    // heard to its end, the credit follows in minutes
