@@ -97,10 +97,17 @@ func tone(path string, ms int) error {
 }
 
 // system starts creditapi on an embedded store: account 1000 has credit, 1001
-// has none, and one campaign plays the ad of one second for 50.
+// has none, and one campaign plays the ad of one second for 50. With attention
+// the ad has 2.4 s, and each listen is checked.
 func system(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 0 {
-		ts.Fatalf("usage: system")
+	attention := len(args) == 1 && args[0] == "attention"
+	if neg || len(args) > 0 && !attention {
+		ts.Fatalf("usage: system [attention]")
+	}
+	if attention {
+		ts.Check(tone(ts.MkAbs("sounds/ads/short.wav"), 2400))
+		ts.Check(os.WriteFile(ts.MkAbs("creditapi.toml"), []byte("attention_share = 1\n"), 0o600))
+		ts.Setenv("CREDITAPI_CONFIG", ts.MkAbs("creditapi.toml"))
 	}
 	for _, line := range []string{
 		"creditapi account add -alias 1000 -card 8987344413 -credit 2000 -language fr",
@@ -142,7 +149,7 @@ func binPath(ts *testscript.TestScript, name string) string {
 
 func environ(ts *testscript.TestScript) []string {
 	env := []string{}
-	for _, name := range []string{"PATH", "HOME", "CREDITAPI_DATABASE", "CREDITAPI_LISTEN"} {
+	for _, name := range []string{"PATH", "HOME", "CREDITAPI_CONFIG", "CREDITAPI_DATABASE", "CREDITAPI_LISTEN"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return env

@@ -77,8 +77,8 @@ func rules(cfg *config.Config) callflow.Rules {
 		Auto: cfg.Offer == config.OfferAuto, Accept: cfg.AcceptDigit, Stop: cfg.StopDigit,
 		MaxAds: cfg.MaxAdsPerCall, Language: cfg.Language, Languages: cfg.Languages,
 		Prompts: callflow.Prompts{
-			Offer: p.Offer, OfferAuto: p.OfferAuto, Accepted: p.Accepted, Thanks: p.Thanks, Balance: p.Balance,
-			Pending: p.Pending, Cut: p.Cut, NoAd: p.NoAd, Later: p.Later,
+			Offer: p.Offer, OfferAuto: p.OfferAuto, Accepted: p.Accepted, Attention: p.Attention, Thanks: p.Thanks,
+			Balance: p.Balance, Pending: p.Pending, Cut: p.Cut, NoAd: p.NoAd, Later: p.Later,
 		},
 	}
 }

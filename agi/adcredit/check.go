@@ -89,7 +89,7 @@ func prompts(folder string, names []string) error {
 // promptsOf are the prompts that this configuration can play.
 func promptsOf(cfg *config.Config) []string {
 	p := cfg.Prompts
-	names := []string{p.Accepted, p.Thanks, p.Balance, p.Pending, p.Cut, p.NoAd, p.Later, p.Refused}
+	names := []string{p.Accepted, p.Attention, p.Thanks, p.Balance, p.Pending, p.Cut, p.NoAd, p.Later, p.Refused}
 	if cfg.Offer == config.OfferAuto {
 		names = append(names, p.OfferAuto)
 	} else {
@@ -125,12 +125,12 @@ func measure(name string) (sounds.WAV, error) {
 // digits looks for Asterisk's own numbers: where a language has none, Asterisk
 // says them in English without a word about it.
 func digits(cfg *config.Config, language string) error {
-	if cfg.Prompts.Balance == "" {
+	if cfg.Prompts.Balance == "" && cfg.Prompts.Attention == "" {
 		return nil
 	}
 	pattern := filepath.Join(cfg.AsteriskSoundsDir, language, "digits", "1.*")
 	if found, _ := filepath.Glob(pattern); len(found) == 0 {
-		return fmt.Errorf("no %s: Asterisk would say numbers in English; install asterisk-core-sounds-%s or set prompts.balance = \"\"", pattern, language)
+		return fmt.Errorf("no %s: Asterisk would say numbers in English; install asterisk-core-sounds-%s, or set prompts.balance = \"\" and prompts.attention = \"\"", pattern, language)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@
 package callflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -29,17 +30,24 @@ type Channel interface {
 	Prompt(name, digits string) (key byte, err error)
 	// Key waits for any key; 0 when there was none in time.
 	Key(within time.Duration) (key byte, err error)
-	// Play plays an ad; a key among digits ends it.
-	Play(sound, digits string) (Played, error)
+	// Play plays an ad from a sample on, and stops it after a while (0: never);
+	// a key among digits ends it.
+	Play(sound, digits string, from int64, until time.Duration) (Played, error)
 	// Number says a whole number.
 	Number(n int64) error
+	// Digit says one figure, '0' to '9'. A key among digits ends it and is
+	// returned, else 0.
+	Digit(figure byte, digits string) (key byte, err error)
 }
 
 // Played is how far an ad was played.
 type Played struct {
 	Finished bool          // by its own end, and not by a key or a hangup
+	Stopped  bool          // by us, after its while
 	Endpos   int64         // samples
 	Took     time.Duration // by a monotonic clock
+	Asked    bool          // for a digit in its middle
+	Pressed  string        // then: the key, or ""
 }
 
 // Credits is the little of creditapi that a call needs. The context ends when
@@ -79,12 +87,12 @@ type Rules struct {
 	Language   string // for callers whose own is not in Languages
 	Languages  []string
 	Prompts    Prompts
-	KeyTimeout time.Duration // after the offer; 0 stands for 5 s
+	KeyTimeout time.Duration // after the offer or a question; 0 stands for 5 s
 }
 
 // Prompts are names of sounds; an empty one is not played.
 type Prompts struct {
-	Offer, OfferAuto, Accepted, Thanks, Balance, Pending, Cut, NoAd, Later string
+	Offer, OfferAuto, Accepted, Attention, Thanks, Balance, Pending, Cut, NoAd, Later string
 }
 
 // Run takes one call from its balance to its outcome. It never fails: what goes
@@ -174,14 +182,10 @@ func (f *flow) offer() (accepted bool, err error) {
 		_, err = f.ch.Prompt(f.rules.Prompts.OfferAuto, "")
 		return err == nil, err
 	}
-	wait := f.rules.KeyTimeout
-	if wait == 0 {
-		wait = 5 * time.Second
-	}
 	for range 2 {
 		key, err := f.ch.Prompt(f.rules.Prompts.Offer, f.rules.Accept)
 		if err == nil && key == 0 {
-			key, err = f.ch.Key(wait)
+			key, err = f.ch.Key(f.keyTimeout())
 		}
 		if err != nil {
 			return false, err
@@ -193,6 +197,8 @@ func (f *flow) offer() (accepted bool, err error) {
 	}
 	return false, nil
 }
+
+func (f *flow) keyTimeout() time.Duration { return cmp.Or(f.rules.KeyTimeout, 5*time.Second) }
 
 // earn plays one ad and reports it; again says that another one could help.
 func (f *flow) earn(ctx context.Context) (again bool) {
@@ -210,7 +216,7 @@ func (f *flow) earn(ctx context.Context) (again bool) {
 	}
 	// Heard to its end: hanging up from here on takes nothing back.
 	grant, err := f.credits.Complete(ctx, f.call.Account, listen, wire.Heard{
-		Endpos: played.Endpos, PlayedMS: played.Took.Milliseconds(), HeardAt: time.Now().UTC(),
+		Endpos: played.Endpos, PlayedMS: played.Took.Milliseconds(), HeardAt: time.Now().UTC(), AttentionDigit: played.Pressed,
 	})
 	f.out.Campaign, f.out.ListenID = listen.Campaign, listen.ID
 	if err != nil {
@@ -225,14 +231,17 @@ func (f *flow) play(listen wire.Listen) (Played, error) {
 	if err := f.ch.Alive(); err != nil {
 		return Played{}, err
 	}
-	return f.ch.Play(listen.Sound, f.rules.Stop)
+	if listen.Attention != nil {
+		return f.playAndAsk(listen)
+	}
+	return f.ch.Play(listen.Sound, f.rules.Stop, 0, 0)
 }
 
 // heard reports whether the ad was heard to its end. Each sign alone is no
 // proof: a truncated file ends early with the same result, an offset past the
 // end gives the full position at once, and replies can be forged.
 func heard(p Played, l wire.Listen) bool {
-	return p.Finished && p.Endpos >= l.Samples*98/100 && p.Took.Milliseconds() >= l.DurationMS*98/100
+	return p.Finished && attentive(p, l) && p.Endpos >= l.Samples*98/100 && p.Took.Milliseconds() >= l.DurationMS*98/100
 }
 
 func (f *flow) abandon(ctx context.Context, listen wire.Listen, played Played, playing error) {
@@ -240,6 +249,8 @@ func (f *flow) abandon(ctx context.Context, listen wire.Listen, played Played, p
 	switch {
 	case playing != nil:
 		cause = "hangup"
+	case played.Asked && !attentive(played, listen):
+		cause = string(wire.Inattentive)
 	case !played.Finished && played.Endpos > 0:
 		cause = "stopped"
 	case !played.Finished:

@@ -22,6 +22,7 @@ type phone struct {
 	gone    bool
 	goneAt  string // what is being played when the caller hangs up
 	played  Played
+	first   Played // of an ad that is interrupted
 	playErr error
 }
 
@@ -46,7 +47,15 @@ func (p *phone) Alive() error {
 }
 func (p *phone) Speak(language string) { p.log = append(p.log, "speak "+language) }
 func (p *phone) Prompt(name, digits string) (byte, error) {
-	if err := p.note("prompt %s", name); err != nil {
+	return p.pressIn(digits, "prompt %s", name)
+}
+func (p *phone) Digit(figure byte, digits string) (byte, error) {
+	return p.pressIn(digits, "digit %c", figure)
+}
+
+// pressIn plays something, and presses the next key if one is listened for.
+func (p *phone) pressIn(digits, format string, args ...any) (byte, error) {
+	if err := p.note(format, args...); err != nil {
 		return 0, err
 	}
 	if digits == "" || len(p.keys) == 0 {
@@ -59,10 +68,25 @@ func (p *phone) Prompt(name, digits string) (byte, error) {
 	}
 	return key, nil
 }
-func (p *phone) Key(time.Duration) (byte, error) { return p.late, p.Alive() }
-func (p *phone) Play(sound, digits string) (Played, error) {
-	if err := p.note("play %s", sound); err != nil {
+func (p *phone) Key(time.Duration) (byte, error) {
+	if p.goneAt == "key" && len(p.keys) == 0 {
+		p.gone = true
+	}
+	return p.late, p.Alive()
+}
+func (p *phone) Play(sound, digits string, from int64, until time.Duration) (Played, error) {
+	event := "play " + sound
+	if from > 0 {
+		event += fmt.Sprintf(" from %d", from)
+	}
+	if until > 0 {
+		event += fmt.Sprintf(" until %s", until)
+	}
+	if err := p.note("%s", event); err != nil {
 		return Played{Endpos: 100, Took: time.Second}, err
+	}
+	if until > 0 {
+		return p.first, nil
 	}
 	return p.played, p.playErr
 }
@@ -77,6 +101,7 @@ type bank struct {
 	sufficient  []bool // after each grant
 	onStart     func()
 	onComplete  func()
+	attention   *wire.Attention
 	calls       []string
 	heard       []wire.Heard
 }
@@ -97,7 +122,7 @@ func (b *bank) Start(_ context.Context, req wire.StartListen) (wire.Listen, erro
 			return wire.Listen{}, err
 		}
 	}
-	return wire.Listen{ID: "l1", Campaign: "mangalou", Sound: "ads/mangalou-fr", RateHz: 8000, Samples: 44000, DurationMS: 5500, Reward: wire.Units(50)}, nil
+	return wire.Listen{ID: "l1", Campaign: "mangalou", Sound: "ads/mangalou-fr", RateHz: 8000, Samples: 44000, DurationMS: 5500, Reward: wire.Units(50), Attention: b.attention}, nil
 }
 func (b *bank) Complete(_ context.Context, account string, l wire.Listen, h wire.Heard) (wire.Grant, error) {
 	b.calls = append(b.calls, "complete "+l.ID)
@@ -140,7 +165,7 @@ func granted() *situation {
 		call: Call{ID: "ast1/1.2", Account: "card:9700203963", Destination: "2000"},
 		rules: Rules{Accept: "1", MaxAds: 1, Language: "en", Languages: []string{"fr", "en"}, Prompts: Prompts{
 			Offer: "offer", OfferAuto: "offer-auto", Accepted: "accepted", Thanks: "thanks", Balance: "balance",
-			Pending: "pending", Cut: "cut", NoAd: "noad", Later: "later",
+			Attention: "attention", Pending: "pending", Cut: "cut", NoAd: "noad", Later: "later",
 		}},
 	}
 }

@@ -102,10 +102,14 @@ func key(r agi.Reply) byte {
 
 // Play implements Channel. The path is absolute, so that Asterisk can't fall
 // back to the file of another language.
-func (a *AGI) Play(sound, digits string) (Played, error) {
-	start := time.Now()
-	reply, err := a.Session.StreamFile(path.Join(a.SoundsDir, sound), digits)
-	played := Played{Finished: err == nil && reply.Res == 0, Took: time.Since(start)}
+func (a *AGI) Play(sound, digits string, from int64, until time.Duration) (Played, error) {
+	var offset []int
+	if from > 0 {
+		offset = []int{int(from)}
+	}
+	file, start := path.Join(a.SoundsDir, sound), time.Now()
+	reply, stopped, err := a.stream(file, digits, offset, until)
+	played := Played{Finished: err == nil && reply.Res == 0 && !stopped, Stopped: stopped, Took: time.Since(start)}
 	played.Endpos, _ = reply.Endpos()
 	if err == nil && reply.Res < 0 {
 		err = a.Alive()
@@ -113,15 +117,44 @@ func (a *AGI) Play(sound, digits string) (Played, error) {
 	return played, err
 }
 
+func (a *AGI) stream(file, digits string, offset []int, until time.Duration) (reply agi.Reply, stopped bool, err error) {
+	if until > 0 {
+		return a.Session.StreamFileFor(until, file, digits, offset...)
+	}
+	reply, err = a.Session.StreamFile(file, digits, offset...)
+	return reply, false, err
+}
+
 // Number implements Channel. The language of Asterisk's own digits is the
 // channel's.
 func (a *AGI) Number(n int64) error {
-	if a.spoken != a.language {
-		if _, err := a.Session.SetVariable("CHANNEL(language)", a.language); err != nil {
-			return err
-		}
+	err := a.countIn()
+	if err == nil {
+		_, err = a.Session.SayNumber(int(n), "")
+	}
+	return err
+}
+
+// Digit implements Channel.
+func (a *AGI) Digit(figure byte, digits string) (byte, error) {
+	if err := a.countIn(); err != nil {
+		return 0, err
+	}
+	reply, err := a.Session.SayDigits(int(figure-'0'), digits)
+	if err == nil && reply.Res < 0 {
+		err = a.Alive()
+	}
+	return key(reply), err
+}
+
+// countIn gives the channel the caller's language, if it has not got it yet.
+func (a *AGI) countIn() error {
+	if a.spoken == a.language {
+		return nil
+	}
+	_, err := a.Session.SetVariable("CHANNEL(language)", a.language)
+	if err == nil {
 		a.spoken = a.language
 	}
-	_, err := a.Session.SayNumber(int(n), "")
 	return err
 }

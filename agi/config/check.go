@@ -153,7 +153,8 @@ func (c *Config) checkIdentity(report reporter) {
 func (c *Config) checkPrompts(report reporter) {
 	p := c.Prompts
 	for _, prompt := range []struct{ key, name string }{
-		{"offer", p.Offer}, {"offer_auto", p.OfferAuto}, {"accepted", p.Accepted}, {"thanks", p.Thanks},
+		{"offer", p.Offer}, {"offer_auto", p.OfferAuto}, {"accepted", p.Accepted},
+		{"attention", p.Attention}, {"thanks", p.Thanks},
 		{"balance", p.Balance}, {"pending", p.Pending}, {"cut", p.Cut}, {"noad", p.NoAd}, {"later", p.Later},
 		{"refused", p.Refused},
 	} {

@@ -83,6 +83,7 @@ type Prompts struct {
 	Offer     string `toml:"offer"`
 	OfferAuto string `toml:"offer_auto"`
 	Accepted  string `toml:"accepted"`
+	Attention string `toml:"attention"`
 	Thanks    string `toml:"thanks"`
 	Balance   string `toml:"balance"`
 	Pending   string `toml:"pending"`
@@ -117,7 +118,7 @@ func Default() *Config {
 		Log:      LogSyslog,
 		LogLevel: "info",
 		Prompts: Prompts{
-			Offer: "offer", OfferAuto: "offer-auto", Accepted: "accepted", Thanks: "thanks", Balance: "balance",
+			Offer: "offer", OfferAuto: "offer-auto", Accepted: "accepted", Attention: "attention", Thanks: "thanks", Balance: "balance",
 			Pending: "pending", Cut: "cut", NoAd: "noad", Later: "later", Refused: "refused",
 		},
 	}

@@ -96,6 +96,7 @@ func TestRefused(t *testing.T) {
 		{"[prompts]\noffer = \"../x\"", `adcredit.toml:2: prompts.offer: "../x" is not a sound name; ` + aSound},
 		{"[prompts]\noffer_auto = \"X\"", `adcredit.toml:2: prompts.offer_auto: "X" is not a sound name; ` + aSound},
 		{"[prompts]\naccepted = \"a&b\"", `adcredit.toml:2: prompts.accepted: "a&b" is not a sound name; ` + aSound},
+		{"[prompts]\nattention = \"+\"", `adcredit.toml:2: prompts.attention: "+" is not a sound name; ` + aSound},
 		{"[prompts]\nthanks = \"a.wav\"", `adcredit.toml:2: prompts.thanks: "a.wav" is not a sound name; ` + aSound},
 		{"[prompts]\nbalance = \"/a\"", `adcredit.toml:2: prompts.balance: "/a" is not a sound name; ` + aSound},
 		{"[prompts]\npending = \" \"", `adcredit.toml:2: prompts.pending: " " is not a sound name; ` + aSound},

@@ -134,7 +134,13 @@ func isListen(s string) bool { return s != "" && len(s) <= 64 && all(s, lower+up
 // becomes a file name.
 func playable(l wire.Listen) bool {
 	return isListen(l.ID) && isSound(l.Sound) &&
-		l.Samples > 0 && l.RateHz > 0 && l.DurationMS > 0 && l.Reward > 0
+		l.Samples > 0 && l.RateHz > 0 && l.DurationMS > 0 && l.Reward > 0 && askable(l)
+}
+
+// askable refuses a question that could not be asked in the ad.
+func askable(l wire.Listen) bool {
+	a := l.Attention
+	return a == nil || len(a.Digit) == 1 && all(a.Digit, digits) && a.AtMS > 0 && a.AtMS < l.DurationMS
 }
 
 // Complete implements callflow.Credits: first to disk, then to creditapi.

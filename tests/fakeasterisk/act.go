@@ -32,8 +32,9 @@ type Act struct {
 // keyGap is the time between two keys of one Press.
 const keyGap = 250 * time.Millisecond
 
-// Press makes the caller press keys of 0-9, * and #, one each 250 ms. A key that
-// nobody waits for is lost, as with Asterisk.
+// Press makes the caller press keys of 0-9, * and #, one each 250 ms; ? is the
+// figure that was said last, by a caller who listens. A key that nobody waits for
+// is lost, as with Asterisk.
 func Press(when Moment, keys string) Act { return Act{when: when, do: press, text: keys} }
 
 // HangUp makes the caller hang up. A playing in progress ends with result=-1, the
@@ -63,8 +64,8 @@ func Forge(when Moment, reply string) Act { return Act{when: when, do: forge, te
 // check refuses what can't be done.
 func (a Act) check() error {
 	switch {
-	case a.do == press && (a.text == "" || strings.Trim(a.text, allKeys) != ""):
-		return fmt.Errorf("press %q: keys are %s", a.text, allKeys)
+	case a.do == press && (a.text == "" || strings.Trim(a.text, allKeys+saidKey) != ""):
+		return fmt.Errorf("press %q: keys are %s%s", a.text, allKeys, saidKey)
 	case a.do == forge && a.when.from != commandStart:
 		return fmt.Errorf("forge %q: say of which command, like cmd:STREAM FILE", a.text)
 	case a.when.percent != 0 && a.when.from != soundStart:
@@ -73,7 +74,10 @@ func (a Act) check() error {
 	return nil
 }
 
-const allKeys = "0123456789*#"
+const (
+	allKeys = "0123456789*#"
+	saidKey = "?"
+)
 
 // due is an Act whose time is known.
 type due struct {
@@ -131,10 +135,11 @@ func (s *session) perform() (key string) {
 	s.due = s.due[1:]
 	switch a.do {
 	case press:
-		if !s.hung {
-			s.rec.event(Caller, "presses "+a.text)
-			key = a.text
+		key = strings.ReplaceAll(a.text, saidKey, s.said)
+		if s.hung || key == "" { // or nothing was said yet
+			return ""
 		}
+		s.rec.event(Caller, "presses "+key)
 	case hangUp:
 		s.hangUp()
 	case notice:

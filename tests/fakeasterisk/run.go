@@ -40,7 +40,8 @@ to its end, whatever came of it; 1 when it was not; 2 for wrong usage.
 A MOMENT of the call is one of
 
 ` + MomentHelp + `
-A caller that is to answer a prompt: -press offer@1s=1. BYTES are written with
+A caller that is to answer a prompt: -press offer@1s=1, or one who presses what
+was said: -press 'cmd:SAY DIGITS@end+300ms=?'. BYTES are written with
 \n, \r, \t, \" and \x00 as in a Go string.
 
 flags:
@@ -209,7 +210,7 @@ func (c *Call) actFlags(fs *flag.FlagSet) {
 			return act(m, b), err
 		}
 	}
-	with("press", "MOMENT=KEYS", "the caller presses keys", true,
+	with("press", "MOMENT=KEYS", "the caller presses keys; ? is the figure said last", true,
 		func(m Moment, keys string) (Act, error) { return Press(m, keys), nil })
 	plain("hangup", "the caller hangs up", HangUp)
 	with("signal", "MOMENT=NAME", "the program gets a signal, such as TERM", true, signalFlag)

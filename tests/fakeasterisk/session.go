@@ -52,6 +52,7 @@ type session struct {
 	forged  *Act
 	held    *line  // read while something was played
 	played  string // a sound that ended with the command in progress
+	said    string // the last figure of what was said last
 }
 
 func newSession(c *Call) *session {

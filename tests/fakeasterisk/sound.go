@@ -249,6 +249,7 @@ func (s *session) sayNumber(ctx context.Context, args []string) (string, bool) {
 	if _, ok := number(args[0]); !ok {
 		return "", false
 	}
+	s.said = args[0][len(args[0])-1:]
 	return s.say(ctx, "number "+args[0], args[1])
 }
 
