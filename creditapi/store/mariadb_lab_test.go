@@ -6,10 +6,10 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"sync/atomic"
 	"testing"
 
 	"github.com/go-sql-driver/mysql"
@@ -61,8 +61,8 @@ func TestMariaDBMixed(t *testing.T) {
 type labWorld struct {
 	*world
 	database *lab.Database
-	config   Config        // of the user who serves
-	lose     *atomic.Int32 // answers to commits that will be lost
+	config   Config // of the user who serves
+	*commits
 }
 
 // openLab is A2Billing's database, migrated by its owner, and a store that has
@@ -77,11 +77,11 @@ func openLab(t *testing.T, server *lab.Server, engine lab.Engine, change ...stri
 	if err := Migrate(t.Context(), configOf(t, database.Owner())); err != nil {
 		t.Fatal(err)
 	}
-	w := &labWorld{world: &world{clock: newClock()}, database: database, lose: new(atomic.Int32)}
+	w := &labWorld{world: &world{clock: newClock()}, database: database, commits: &commits{}}
 	w.config = configOf(t, database.User(t, "creditapi", rights...))
 	w.config.Now = w.Now
 	w.again = func(t *testing.T) *Store {
-		s, err := open(t.Context(), w.config, func(inner driver.Connector) driver.Connector { return timedConnector{inner, w.clock, w.lose} })
+		s, err := open(t.Context(), w.config, func(inner driver.Connector) driver.Connector { return timedConnector{inner, w.clock, w.commits} })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,12 +107,12 @@ func configOf(t *testing.T, login lab.Login) Config {
 	return Config{Database: database, Connections: 32}
 }
 
-// timedConnector makes sessions that live in the clock's time, and lose as many
-// answers to commits as they are told.
+// timedConnector makes sessions that live in the clock's time, and whose commits
+// fail as they are told.
 type timedConnector struct {
 	driver.Connector
-	clock *clock
-	lose  *atomic.Int32
+	clock   *clock
+	commits *commits
 }
 
 func (c timedConnector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -120,7 +120,7 @@ func (c timedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	timed := timedConn{conn.(mysqlConn), c.clock, c.lose}
+	timed := timedConn{conn.(mysqlConn), c.clock, c.commits, new(bool)}
 	return timed, timed.setTime(ctx)
 }
 
@@ -138,24 +138,38 @@ type mysqlConn interface {
 
 type timedConn struct {
 	mysqlConn
-	clock *clock
-	lose  *atomic.Int32
+	clock   *clock
+	commits *commits
+	inTx    *bool
 }
 
 func (c timedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	tx, err := c.mysqlConn.BeginTx(ctx, o)
-	return timedTx{tx, c.lose}, err
+	*c.inTx = err == nil
+	return timedTx{tx, c.commits}, err
+}
+
+// ExecContext commits by itself outside of a transaction.
+func (c timedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.mysqlConn.ExecContext(ctx, query, args)
+	if err == nil && !*c.inTx && c.commits.alone.Add(-1) >= 0 {
+		return nil, mysql.ErrInvalidConn
+	}
+	return result, err
 }
 
 type timedTx struct {
 	driver.Tx
-	lose *atomic.Int32
+	commits *commits
 }
 
-// Commit commits, and perhaps nobody hears of it.
+// Commit commits, and perhaps nobody hears of it; or it never gets there.
 func (tx timedTx) Commit() error {
+	if tx.commits.drop.Add(-1) >= 0 {
+		return errors.Join(tx.Rollback(), mysql.ErrInvalidConn)
+	}
 	err := tx.Tx.Commit()
-	if err == nil && tx.lose.Add(-1) >= 0 {
+	if err == nil && tx.commits.lose.Add(-1) >= 0 {
 		return mysql.ErrInvalidConn
 	}
 	return err
@@ -171,6 +185,7 @@ func (c timedConn) ResetSession(ctx context.Context) error {
 
 func (c timedConn) setTime(ctx context.Context) error {
 	now := c.clock.Now().UnixMicro()
-	_, err := c.ExecContext(ctx, fmt.Sprintf("SET timestamp = %d.%06d", now/1e6, now%1e6), nil)
+	*c.inTx = false // whatever a transaction left
+	_, err := c.mysqlConn.ExecContext(ctx, fmt.Sprintf("SET timestamp = %d.%06d", now/1e6, now%1e6), nil)
 	return err
 }
