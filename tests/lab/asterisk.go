@@ -78,10 +78,7 @@ func Asterisk(tb testing.TB, c AsteriskConfig) *PBX {
 	if !isolated() {
 		tb.Fatal("lab: Asterisk would run on this machine's own network; call lab.Main(m, lab.NeedAsterisk) from TestMain")
 	}
-	base, err := asteriskRoot()
-	if err == nil && !whole(base) {
-		err = fmt.Errorf("%s is not there: %s, or give lab.Main the need lab.NeedAsterisk", base, Remedy)
-	}
+	base, err := distributions[NeedAsterisk].base()
 	if err != nil {
 		tb.Fatal("lab: ", err)
 	}
@@ -99,7 +96,7 @@ func Asterisk(tb testing.TB, c AsteriskConfig) *PBX {
 
 // assemble makes the root and fills it.
 func (p *PBX) assemble(base string, c AsteriskConfig) error {
-	root, err := mountRoot(base)
+	root, err := mountRoot(base, "asterisk-")
 	if err != nil {
 		return err
 	}

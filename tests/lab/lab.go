@@ -1,5 +1,5 @@
-// Package lab gives tests the real parts that adcredit works with: MariaDB with
-// A2Billing's tables, Asterisk 22, SIPp, and a capture of what went over the
+// Package lab gives tests the real parts that adcredit works with: MariaDB and
+// MySQL with A2Billing's tables, Asterisk 22, SIPp, and a capture of what went over the
 // wire. A test package takes part by handing its tests to [Main]:
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB)) }
@@ -15,11 +15,9 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,12 +32,13 @@ const (
 	NeedMariaDB  Need = iota // mariadbd, mariadb-install-db
 	NeedAsterisk             // Asterisk's own root, built when absent: see [Prepare]
 	NeedSIPp                 // sipp
+	NeedMySQL                // MySQL's own root, built when absent: see [Prepare]
 )
 
 // Remedy is the way out when a part is missing.
 const Remedy = "run tests/install (as root, on Debian)"
 
-// programs of a need; Asterisk brings its own root.
+// programs of a need; Asterisk and MySQL bring their own roots.
 var programs = map[Need][]string{
 	NeedMariaDB: {"mariadbd", "mariadb-install-db", "my_print_defaults"},
 	NeedSIPp:    {"sipp"},
@@ -68,8 +67,8 @@ func Main(m *testing.M, needs ...Need) int {
 	return code
 }
 
-// ready checks that what the tests need is on this machine, and builds
-// Asterisk's root, which needs the network that the tests won't have.
+// ready checks that what the tests need is on this machine, and builds the
+// roots, which needs the network that the tests won't have.
 func ready(needs []Need) error {
 	var missing []string
 	for _, need := range needs {
@@ -82,16 +81,21 @@ func ready(needs []Need) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("the tests need %s, which this machine lacks: %s", strings.Join(missing, ", "), Remedy)
 	}
-	if !slices.Contains(needs, NeedAsterisk) {
-		return nil
+	for _, need := range needs {
+		d, ok := distributions[need]
+		if !ok {
+			continue
+		}
+		if os.Geteuid() != 0 {
+			return fmt.Errorf("the tests need %s, whose files have owners that only root can give them: run them as root", d.what)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
+		defer cancel()
+		if _, err := Prepare(ctx, os.Stderr, need); err != nil {
+			return err
+		}
 	}
-	if os.Geteuid() != 0 {
-		return errors.New("the tests need Asterisk, whose files have owners that only root can give them: run them as root")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
-	defer cancel()
-	_, err := Prepare(ctx, os.Stderr)
-	return err
+	return nil
 }
 
 // program finds a program also where only root's PATH would look.

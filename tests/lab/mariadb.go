@@ -14,18 +14,20 @@ import (
 	"time"
 )
 
-// A Server is a private mariadbd. Its user root has no password; it listens on
-// Socket and on 127.0.0.1:Port, and nowhere else.
+// A Server is a private mariadbd or mysqld. Its user root has no password; it
+// listens on Socket and on 127.0.0.1:Port, and nowhere else.
 type Server struct {
 	Dir    string // data, socket and log
 	Socket string
 	Port   int
-	Log    string // mariadbd's error log
+	Log    string // its error log
 
-	args []string
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when the process has ended
-	root *sql.DB
+	program string
+	chroot  string // where the program has a root of its own
+	args    []string
+	cmd     *exec.Cmd
+	gone    chan struct{} // closed when the process has ended
+	root    *sql.DB
 }
 
 // MariaDBOptions says how a server differs from the usual one.
@@ -72,26 +74,12 @@ func NewMariaDB(tb testing.TB, o MariaDBOptions) *Server {
 // init makes the data folder and starts the server for the first time.
 func (s *Server) init(tb testing.TB, o MariaDBOptions) {
 	tb.Helper()
-	mustProgram(tb, "mariadbd")
+	s.program = mustProgram(tb, "mariadbd")
 	install := mustProgram(tb, "mariadb-install-db")
-	s.Dir = o.Dir
-	if s.Dir == "" {
-		dir, err := os.MkdirTemp("", "mariadb-") // short: a socket's path has 107 bytes at most
-		if err != nil {
-			tb.Fatal("lab: ", err)
-		}
-		s.Dir = dir
-	}
-	s.Socket = filepath.Join(s.Dir, "sock")
-	s.Port = 3306 + int(nextPort.Add(1)) - 1
-	s.Log = filepath.Join(s.Dir, "error.log")
-	s.args = append([]string{
-		"--no-defaults", "--user=root", "--datadir=" + filepath.Join(s.Dir, "data"),
-		"--socket=" + s.Socket, "--bind-address=127.0.0.1", fmt.Sprint("--port=", s.Port),
-		"--log-error=" + s.Log, "--pid-file=" + filepath.Join(s.Dir, "pid"),
-		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci", // as Debian ships it
-		"--skip-name-resolve", "--max-connections=500", "--innodb-log-file-size=32M",
-	}, o.Args...)
+	s.place(tb, o.Dir, "mariadb-")
+	s.args = append(s.args, "--innodb-log-file-size=32M",
+		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci") // as Debian ships it
+	s.args = append(s.args, o.Args...)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, install, "--no-defaults", "--user=root", "--skip-test-db",
@@ -102,13 +90,35 @@ func (s *Server) init(tb testing.TB, o MariaDBOptions) {
 	s.Start(tb)
 }
 
+// place says where the server keeps its things, and makes the arguments that
+// both kinds of servers have.
+func (s *Server) place(tb testing.TB, dir, name string) {
+	tb.Helper()
+	if s.Dir = dir; dir == "" {
+		var err error
+		if s.Dir, err = os.MkdirTemp("", name); err != nil { // short: a socket's path has 107 bytes at most
+			tb.Fatal("lab: ", err)
+		}
+	}
+	s.Socket = filepath.Join(s.Dir, "sock")
+	s.Port = 3306 + int(nextPort.Add(1)) - 1
+	s.Log = filepath.Join(s.Dir, "error.log")
+	s.args = []string{
+		"--no-defaults", "--user=root", "--datadir=" + filepath.Join(s.Dir, "data"),
+		"--socket=" + s.Socket, "--bind-address=127.0.0.1", fmt.Sprint("--port=", s.Port),
+		"--log-error=" + s.Log, "--pid-file=" + filepath.Join(s.Dir, "pid"),
+		"--skip-name-resolve", "--max-connections=500",
+	}
+}
+
 // Start starts the server on its data and waits until it answers; after
 // [Server.Kill] it recovers as after a crash.
 func (s *Server) Start(tb testing.TB) {
 	tb.Helper()
-	cmd := exec.Command(mustProgram(tb, "mariadbd"), s.args...)
+	cmd := exec.Command(s.program, s.args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: s.chroot}
 	if err := cmd.Start(); err != nil {
-		tb.Fatalf("lab: start mariadbd: %v", err)
+		tb.Fatalf("lab: start %s: %v", s.program, err)
 	}
 	s.cmd = cmd
 	s.gone = make(chan struct{})
@@ -129,10 +139,10 @@ func (s *Server) await(tb testing.TB) {
 	for {
 		select {
 		case <-s.gone:
-			tb.Fatalf("lab: mariadbd ended instead of starting; the end of %s:\n%s", s.Log, tail(s.Log, 30))
+			tb.Fatalf("lab: %s ended instead of starting; the end of %s:\n%s", s.program, s.Log, tail(s.Log, 30))
 		case <-deadline:
 			s.Kill()
-			tb.Fatalf("lab: mariadbd gave no answer within a minute; the end of %s:\n%s", s.Log, tail(s.Log, 30))
+			tb.Fatalf("lab: %s gave no answer within a minute; the end of %s:\n%s", s.program, s.Log, tail(s.Log, 30))
 		case <-tick.C:
 			if s.root.Ping() == nil {
 				return

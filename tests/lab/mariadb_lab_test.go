@@ -15,10 +15,15 @@ import (
 	"adcredit/tests/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB, lab.NeedAsterisk, lab.NeedSIPp)) }
+func TestMain(m *testing.M) {
+	os.Exit(lab.Main(m, lab.NeedMariaDB, lab.NeedMySQL, lab.NeedAsterisk, lab.NeedSIPp))
+}
 
-func TestMariaDBRecovers(t *testing.T) {
-	s := lab.NewMariaDB(t, lab.MariaDBOptions{})
+func TestMariaDBRecovers(t *testing.T) { testRecovers(t, lab.NewMariaDB(t, lab.MariaDBOptions{})) }
+
+func TestMySQLRecovers(t *testing.T) { testRecovers(t, lab.NewMySQL(t)) }
+
+func testRecovers(t *testing.T, s *lab.Server) {
 	d := s.Database(t, "crash")
 	d.Exec(t, "CREATE TABLE kept (n int) ENGINE=InnoDB; CREATE TABLE lost (n int) ENGINE=MEMORY; INSERT INTO kept VALUES (1); INSERT INTO lost VALUES (1)")
 	s.Kill()
@@ -36,7 +41,12 @@ func TestMariaDBRecovers(t *testing.T) {
 }
 
 func TestLoginsReachTheirDatabase(t *testing.T) {
-	s := lab.MariaDB(t)
+	for _, s := range []*lab.Server{lab.MariaDB(t), lab.MySQL(t)} {
+		t.Run(s.Version(t), func(t *testing.T) { testLogins(t, s) })
+	}
+}
+
+func testLogins(t *testing.T, s *lab.Server) {
 	d := s.Database(t, "logins")
 	d.Exec(t, "CREATE TABLE open_ (n int); CREATE TABLE closed (n int)")
 	l := d.User(t, "reader", "SELECT ON open_")
@@ -83,33 +93,40 @@ func (p *probe) Fatalf(string, ...any) { p.failed = true; panic(p) }
 func (p *probe) Helper()               {}
 
 func TestA2BillingIsAsShipped(t *testing.T) {
-	for engine, want := range map[lab.Engine][2]string{ // cc_card and cc_logrefill, cc_call
-		lab.MyISAM: {"MyISAM", "MyISAM"}, lab.InnoDB: {"InnoDB", "MyISAM"}, lab.AllInnoDB: {"InnoDB", "InnoDB"},
+	for engine, want := range map[lab.Engine][3]string{ // cc_card and cc_logrefill, cc_card_seria, cc_call
+		lab.MyISAM:    {"MyISAM", "MyISAM", "MyISAM"},
+		lab.InnoDB:    {"InnoDB", "InnoDB", "MyISAM"},
+		lab.AllInnoDB: {"InnoDB", "InnoDB", "InnoDB"},
 	} {
-		t.Run(string(engine), func(t *testing.T) {
-			d := lab.MariaDB(t).Database(t, "fixture")
-			lab.LoadA2Billing(t, d, engine)
-			one := func(want, query string) {
-				t.Helper()
-				var got string
-				if err := d.DB(t).QueryRow(query).Scan(&got); err != nil || got != want {
-					t.Errorf("%s: %q, %v; want %q", query, got, err, want)
-				}
-			}
-			const columns = "SELECT count(*) FROM information_schema.columns WHERE table_schema='fixture' AND table_name='cc_card'"
-			one("69", columns)
-			one("20", columns+" AND is_nullable='NO' AND column_default IS NULL AND extra=''")
-			const engineOf = "SELECT engine FROM information_schema.tables WHERE table_schema='fixture' AND table_name="
-			one(want[0], engineOf+"'cc_card'")
-			one(want[0], engineOf+"'cc_logrefill'")
-			one(want[1], engineOf+"'cc_call'")
-			one(fmt.Sprint(len(lab.A2BillingTables)), "SELECT count(*) FROM information_schema.tables WHERE table_schema='fixture'")
-			one("1812.08333", "SELECT credit FROM cc_card WHERE useralias='1001'")
-			one("0000-00-00 00:00:00", "SELECT lastuse FROM cc_card WHERE useralias='1001'")
-			one("9700203963", "SELECT username FROM cc_card JOIN cc_callerid ON id_cc_card=cc_card.id WHERE cid='221770001001'")
-			one("usd", "SELECT config_value FROM cc_config WHERE config_key='base_currency' AND config_group_title='global'")
-		})
+		for _, s := range []*lab.Server{lab.MariaDB(t), lab.MySQL(t)} {
+			t.Run(string(engine)+" on "+s.Version(t), func(t *testing.T) { testFixture(t, s, engine, want) })
+		}
 	}
+}
+
+func testFixture(t *testing.T, s *lab.Server, engine lab.Engine, want [3]string) {
+	d := s.Database(t, "fixture")
+	lab.LoadA2Billing(t, d, engine)
+	one := func(want, query string) {
+		t.Helper()
+		var got string
+		if err := d.DB(t).QueryRow(query).Scan(&got); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", query, got, err, want)
+		}
+	}
+	const columns = "SELECT count(*) FROM information_schema.columns WHERE table_schema='fixture' AND table_name='cc_card'"
+	one("69", columns)
+	one("20", columns+" AND is_nullable='NO' AND column_default IS NULL AND extra=''")
+	const engineOf = "SELECT engine FROM information_schema.tables WHERE table_schema='fixture' AND table_name="
+	one(want[0], engineOf+"'cc_card'")
+	one(want[0], engineOf+"'cc_logrefill'")
+	one(want[1], engineOf+"'cc_card_seria'")
+	one(want[2], engineOf+"'cc_call'")
+	one(fmt.Sprint(len(lab.A2BillingTables)), "SELECT count(*) FROM information_schema.tables WHERE table_schema='fixture'")
+	one("1812.08333", "SELECT credit FROM cc_card WHERE useralias='1001'")
+	one("0000-00-00 00:00:00", "SELECT lastuse FROM cc_card WHERE useralias='1001'")
+	one("9700203963", "SELECT username FROM cc_card JOIN cc_callerid ON id_cc_card=cc_card.id WHERE cid='221770001001'")
+	one("usd", "SELECT config_value FROM cc_config WHERE config_key='base_currency' AND config_group_title='global'")
 }
 
 func TestSerialTravelsThroughTheSession(t *testing.T) {

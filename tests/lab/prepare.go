@@ -18,12 +18,33 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asteriskPackages are what an Asterisk root is made of: the prompts of
-// asterisk-core-sounds-fr-wav are found under sounds/fr only through the links
-// of asterisk-core-sounds-fr.
-const asteriskPackages = "asterisk,asterisk-modules," +
-	"asterisk-core-sounds-en,asterisk-core-sounds-en-wav," +
-	"asterisk-core-sounds-fr,asterisk-core-sounds-fr-wav"
+// A distribution is a Debian system in a folder of its own, for a program that
+// the machine's own Debian may lack.
+type distribution struct {
+	what     string // the program, as people call it
+	name     string // starts the folder's name, and in capitals the environment's
+	suite    string // of Debian, unless the environment names another
+	packages string
+	program  string // what makes it whole
+	cost     string
+}
+
+// distributions by need. Asterisk's prompts in asterisk-core-sounds-fr-wav are
+// found under sounds/fr only through the links of asterisk-core-sounds-fr.
+// MySQL is in no stable Debian; mysql-server-core holds the program alone.
+var distributions = map[Need]distribution{
+	NeedAsterisk: {
+		what: "Asterisk", name: "asterisk", suite: "forky", program: "usr/sbin/asterisk",
+		packages: "asterisk,asterisk-modules," +
+			"asterisk-core-sounds-en,asterisk-core-sounds-en-wav," +
+			"asterisk-core-sounds-fr,asterisk-core-sounds-fr-wav",
+		cost: "400 MB, about a minute",
+	},
+	NeedMySQL: {
+		what: "MySQL", name: "mysql", suite: "sid", program: "usr/sbin/mysqld",
+		packages: "mysql-server-core", cost: "500 MB, about half a minute",
+	},
+}
 
 // attempts is how often a mirror's fault is forgiven.
 const attempts = 3
@@ -35,16 +56,21 @@ var mirrorFault = regexp.MustCompile(`(?i)failed to fetch|unable to fetch|hash s
 // suitePattern is what may stand in a folder's name and in an argument.
 var suitePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,30}$`)
 
-// Prepare builds a root with Asterisk and its English and French prompts, when
-// it is absent, and returns its path. Progress goes to w. It needs the network,
-// mmdebstrap and about a minute; the result is kept between runs.
+// Prepare builds the root of a need, when it is absent, and returns its path:
+// for [NeedAsterisk] with English and French prompts. Progress goes to w. It
+// needs the network and mmdebstrap; the result is kept between runs.
 //
 // The environment may say otherwise: ASTERISK_SUITE names the Debian suite
 // (forky has Asterisk 22), ASTERISK_MIRROR the mirror (this machine's, as apt
-// knows it), ADCREDIT_CACHE the folder to keep roots in (~/.cache/adcredit).
-func Prepare(ctx context.Context, w io.Writer) (string, error) {
-	root, err := asteriskRoot()
-	if err != nil || whole(root) {
+// knows it), MYSQL_SUITE (sid) and MYSQL_MIRROR likewise, ADCREDIT_CACHE the
+// folder to keep roots in (~/.cache/adcredit).
+func Prepare(ctx context.Context, w io.Writer, need Need) (string, error) {
+	d, ok := distributions[need]
+	if !ok {
+		return "", fmt.Errorf("need %d is met by this machine's own packages and has no root; %s", need, Remedy)
+	}
+	root, err := d.root()
+	if err != nil || d.whole(root) {
 		return root, err
 	}
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil {
@@ -55,20 +81,26 @@ func Prepare(ctx context.Context, w io.Writer) (string, error) {
 		return "", fmt.Errorf("wait for another build of %s: %w", root, err)
 	}
 	defer unlock()
-	if whole(root) { // somebody else has built it meanwhile
+	if d.whole(root) { // somebody else has built it meanwhile
 		return root, nil
 	}
-	return root, build(ctx, w, root)
+	return root, d.build(ctx, w, root)
 }
 
-// asteriskRoot is the path of the root, present or not.
-func asteriskRoot() (string, error) {
-	suite := os.Getenv("ASTERISK_SUITE")
+// env is a setting of this distribution's in the environment.
+func (d distribution) env(name string) (key, value string) {
+	key = strings.ToUpper(d.name) + "_" + name
+	return key, os.Getenv(key)
+}
+
+// root is the path of the root, present or not.
+func (d distribution) root() (string, error) {
+	key, suite := d.env("SUITE")
 	if suite == "" {
-		suite = "forky"
+		suite = d.suite
 	}
 	if !suitePattern.MatchString(suite) {
-		return "", fmt.Errorf("ASTERISK_SUITE=%q is not the name of a Debian suite; write it like forky", suite)
+		return "", fmt.Errorf("%s=%q is not the name of a Debian suite; write it like %s", key, suite, d.suite)
 	}
 	cache := os.Getenv("ADCREDIT_CACHE")
 	if cache == "" {
@@ -79,35 +111,44 @@ func asteriskRoot() (string, error) {
 		cache = filepath.Join(user, "adcredit")
 	}
 	cache, err := filepath.Abs(cache)
-	return filepath.Join(cache, "asterisk-"+suite), err
+	return filepath.Join(cache, d.name+"-"+suite), err
 }
 
 // whole tells a finished root: only such a one ever has this name.
-func whole(root string) bool {
-	_, err := os.Stat(filepath.Join(root, "usr/sbin/asterisk"))
+func (d distribution) whole(root string) bool {
+	_, err := os.Stat(filepath.Join(root, d.program))
 	return err == nil
 }
 
+// base is the root for a test under way, which must have been built.
+func (d distribution) base() (string, error) {
+	root, err := d.root()
+	if err == nil && !d.whole(root) {
+		err = fmt.Errorf("%s is not there: %s, or give lab.Main the need for %s", root, Remedy, d.what)
+	}
+	return root, err
+}
+
 // build makes the root beside its place and moves it there when it is whole.
-func build(ctx context.Context, w io.Writer, root string) error {
+func (d distribution) build(ctx context.Context, w io.Writer, root string) error {
 	mmdebstrap, err := program("mmdebstrap")
 	if err != nil {
 		return err
 	}
-	mirror, err := debianMirror(ctx)
+	mirror, err := d.mirror(ctx)
 	if err != nil {
 		return err
 	}
-	suite := strings.TrimPrefix(filepath.Base(root), "asterisk-")
+	suite := strings.TrimPrefix(filepath.Base(root), d.name+"-")
 	part := root + ".part"
 	start := time.Now()
-	fmt.Fprintf(w, "lab: building Asterisk's root from Debian %s in %s (400 MB, about a minute)\n", suite, root)
+	fmt.Fprintf(w, "lab: building %s's root from Debian %s in %s (%s)\n", d.what, suite, root, d.cost)
 	for attempt := 1; ; attempt++ {
 		if err := os.RemoveAll(part); err != nil {
 			return fmt.Errorf("remove what an earlier build left: %w", err)
 		}
 		cmd := exec.CommandContext(ctx, mmdebstrap, "--variant=minbase",
-			`--aptopt=Acquire::Check-Valid-Until "false"`, "--include="+asteriskPackages, suite, part, mirror)
+			`--aptopt=Acquire::Check-Valid-Until "false"`, "--include="+d.packages, suite, part, mirror)
 		err := bootstrap(cmd, w, root+".log")
 		if err == nil {
 			break
@@ -115,12 +156,12 @@ func build(ctx context.Context, w io.Writer, root string) error {
 		mirrorsFault := errors.Is(err, errMirror)
 		if !mirrorsFault || attempt == attempts || ctx.Err() != nil {
 			_ = os.RemoveAll(part)
-			return fmt.Errorf("build Asterisk's root from Debian %s, attempt %d: %w", suite, attempt, errors.Join(err, ctx.Err()))
+			return fmt.Errorf("build %s's root from Debian %s, attempt %d: %w", d.what, suite, attempt, errors.Join(err, ctx.Err()))
 		}
 		fmt.Fprintf(w, "lab: attempt %d of %d: %v\n", attempt, attempts, err)
 	}
-	if !whole(part) {
-		return fmt.Errorf("build Asterisk's root: %s has no usr/sbin/asterisk; see %s.log", part, root)
+	if !d.whole(part) {
+		return fmt.Errorf("build %s's root: %s has no %s; see %s.log", d.what, part, d.program, root)
 	}
 	if err := os.Rename(part, root); err != nil {
 		return fmt.Errorf("put the finished root in its place: %w", err)
@@ -173,15 +214,16 @@ func bootstrap(cmd *exec.Cmd, w io.Writer, log string) error {
 	return fmt.Errorf("mmdebstrap: %w; %s", err, end)
 }
 
-// debianMirror is the mirror that this machine's own apt uses.
-func debianMirror(ctx context.Context) (string, error) {
-	if mirror := os.Getenv("ASTERISK_MIRROR"); mirror != "" {
+// mirror is the one that this machine's own apt uses.
+func (d distribution) mirror(ctx context.Context) (string, error) {
+	key, mirror := d.env("MIRROR")
+	if mirror != "" {
 		return mirror, nil
 	}
 	out, err := exec.CommandContext(ctx, "apt-get", "indextargets",
 		"--format", "$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)", "Created-By: Packages").Output()
 	if err != nil {
-		return "", fmt.Errorf("ask apt for its mirror: %w; ASTERISK_MIRROR names a Debian mirror", err)
+		return "", fmt.Errorf("ask apt for its mirror: %w; %s names a Debian mirror", err, key)
 	}
 	for line := range strings.Lines(string(out)) {
 		f := strings.Split(strings.TrimSpace(line), "|")
@@ -189,7 +231,7 @@ func debianMirror(ctx context.Context) (string, error) {
 			return f[3], nil
 		}
 	}
-	return "", errors.New("apt knows no Debian mirror; run apt-get update, or name one in ASTERISK_MIRROR")
+	return "", fmt.Errorf("apt knows no Debian mirror; run apt-get update, or name one in %s", key)
 }
 
 // lock waits until no other process holds the file's lock, and takes it.

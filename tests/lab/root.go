@@ -12,9 +12,10 @@ import (
 )
 
 // mountRoot lays a writable layer in memory over a root that must stay as it
-// is, with /proc and /dev in it. All of it is in this namespace alone.
-func mountRoot(base string) (string, error) {
-	dir, err := os.MkdirTemp("", "asterisk-")
+// is, with /proc and /dev in it, in a new folder whose name starts with name.
+// All of it is in this namespace alone.
+func mountRoot(base, name string) (string, error) {
+	dir, err := os.MkdirTemp("", name)
 	if err != nil {
 		return "", err
 	}
@@ -46,7 +47,7 @@ func overlayPath(path string) string {
 func bind(outside, inside string) error {
 	info, err := os.Stat(outside)
 	if err != nil {
-		return fmt.Errorf("mount into Asterisk's root: %w", err)
+		return fmt.Errorf("mount into a root: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(inside), 0o755); err != nil {
 		return err

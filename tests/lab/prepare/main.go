@@ -1,5 +1,5 @@
-// Prepare builds the Asterisk root that the tests on real parts use, when it is
-// absent, and names it. The tests would build it themselves; done before, they
+// Prepare builds the roots that the tests on real parts use, with Asterisk and
+// with MySQL, when they are absent, and names them. The tests would build it themselves; done before, they
 // don't need the network.
 package main
 
@@ -27,11 +27,13 @@ func run(args []string) int {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	root, err := lab.Prepare(ctx, os.Stderr)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "prepare:", err)
-		return 1
+	for _, need := range []lab.Need{lab.NeedAsterisk, lab.NeedMySQL} {
+		root, err := lab.Prepare(ctx, os.Stderr, need)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "prepare:", err)
+			return 1
+		}
+		fmt.Println(root)
 	}
-	fmt.Println(root)
 	return 0
 }
