@@ -21,8 +21,8 @@ var convertCommand = command{
 	usage:   "[-yes]",
 	summary: "make A2Billing's tables transactional",
 	help: `
-Converts cc_card and cc_logrefill from MyISAM to InnoDB: then a grant is one
-transaction. Shows the statements, the rows and about how long each table can't
+Converts cc_card and cc_logrefill from MyISAM to InnoDB, and cc_card_seria, which
+a trigger of cc_card writes: then a grant is one transaction. Shows the statements, the rows and about how long each table can't
 be written, and asks. Run it at a quiet time, as a user who may ALTER them, after
 a backup. A2Billing itself works on either.
 

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -15,6 +17,7 @@ import (
 type a2billing struct {
 	settings credit.Settings
 	way      credit.Way
+	unfit    error // why no grant could be kept here; nil: it could
 	at       time.Time
 }
 
@@ -56,9 +59,99 @@ func (s *Store) a2billing(ctx context.Context) (a2billing, error) {
 			return a2billing{}, err
 		}
 	}
-	known = &a2billing{settings: settings, way: way, at: s.now()}
+	unfit, err := s.unfit(ctx, way)
+	if err != nil {
+		return a2billing{}, err
+	}
+	if unfit != nil && (known == nil || known.unfit == nil) {
+		slog.Error("no grant could be kept in this database, so no ad is offered", "error", unfit)
+	}
+	known = &a2billing{settings: settings, way: way, unfit: unfit, at: s.now()}
 	s.known.Store(known)
 	return *known, nil
+}
+
+// errCluster: a credit on one node would be unknown to the others.
+var errCluster = errors.New("a Galera cluster does not replicate MyISAM, and cc_card or cc_logrefill is kept so; run: creditapi a2billing convert")
+
+// unfit finds out why a grant could not be kept here, by its own statements
+// for an entry that does not exist. An ad is offered only where it can be paid.
+func (s *Store) unfit(ctx context.Context, way credit.Way) (reason, err error) {
+	if s.embedded {
+		return nil, nil
+	}
+	if wsrep, err := s.variable(ctx, "wsrep_on"); err != nil {
+		return nil, err
+	} else if way == credit.Stock && wsrep == "ON" {
+		return errCluster, nil
+	}
+	err = s.prove(ctx, way)
+	switch s.dialect.meaning(err) {
+	case down:
+		return nil, err
+	case conflict: // busy, and fit
+		return nil, nil
+	}
+	if err != nil {
+		reason = fmt.Errorf("try a grant's statements: %w", hint(err))
+	}
+	return reason, nil
+}
+
+// variable reads one of a server, "" when it knows none of that name.
+func (s *Store) variable(ctx context.Context, name string) (value string, err error) {
+	err = s.pool().row(ctx, `SHOW VARIABLES LIKE '`+name+`'`).Scan(&name, &value)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return value, err
+}
+
+// prove runs the statements of a grant, as the way runs them, for entry 0,
+// which does not exist, and rolls back.
+func (s *Store) prove(ctx context.Context, way credit.Way) error {
+	apply := func(q session) error {
+		changed, err := q.applyOnce(ctx, 0)
+		return errors.Join(err, changedNothing(changed))
+	}
+	if way == credit.Stock {
+		if err := apply(s.pool()); err != nil {
+			return err
+		}
+	}
+	err := s.tx(ctx, func(q session) error {
+		// A transaction that has changed nothing yet may do what a grant's may
+		// not: write a MyISAM table where GTID consistency is enforced.
+		if _, err := q.count(ctx, tally{kind: starts}, 0); err != nil {
+			return err
+		}
+		if way == credit.Transaction {
+			if err := apply(q); err != nil {
+				return err
+			}
+		}
+		if _, err := q.exec(ctx, markLogged, 0); err != nil {
+			return err
+		}
+		if err := q.logRefill(ctx, entry{}); err != nil {
+			return err
+		}
+		return errProved
+	})
+	if errors.Is(err, errProved) {
+		err = nil
+	}
+	return err
+}
+
+// errProved rolls a proof back.
+var errProved = errors.New("a grant's statements are allowed")
+
+func changedNothing(rows int64) error {
+	if rows == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d rows changed for entry 0, which does not exist", rows)
 }
 
 // readSettings asks with both key and group, as keys repeat between groups.

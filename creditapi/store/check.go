@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"adcredit/creditapi/credit"
 )
 
 // A Finding is one thing that Check looked at.
@@ -76,17 +74,10 @@ func (s *Store) lookWay(ctx context.Context) (string, error) {
 	if len(engines) > 0 {
 		detail += " (" + strings.Join(engines, ", ") + ")"
 	}
-	if known.way == credit.Stock && s.galera(ctx) {
-		return "", errors.New(detail + "; but a Galera cluster does not replicate MyISAM: run creditapi a2billing convert")
+	if known.unfit != nil {
+		return "", fmt.Errorf("%s; but no grant could be kept here, and so no ad is offered: %w", detail, known.unfit)
 	}
 	return detail, nil
-}
-
-// galera reports whether the server is a node of a cluster.
-func (s *Store) galera(ctx context.Context) bool {
-	var name, value string
-	err := s.pool().row(ctx, `SHOW VARIABLES LIKE 'wsrep_on'`).Scan(&name, &value)
-	return err == nil && value == "ON"
 }
 
 func (s *Store) lookSettings(ctx context.Context) (string, error) {
@@ -114,21 +105,11 @@ func (s *Store) proveAccount(ctx context.Context) (detail string, err error) {
 
 // proveGrant runs the statements of a grant for an entry that does not exist.
 func (s *Store) proveGrant(ctx context.Context) (string, error) {
-	return "its statements are allowed and change nothing without an entry", s.tx(ctx, func(q session) error {
-		if changed, err := q.applyOnce(ctx, 0); err != nil || changed != 0 {
-			return errors.Join(err, changedNothing(changed))
-		}
-		changed, err := q.exec(ctx, `INSERT INTO cc_logrefill (date, credit, card_id, description, refill_type)
-			SELECT {now}, l.amount, l.account_id, l.reason, 0 FROM adcredit_ledger l WHERE l.id = 0`)
-		return errors.Join(err, changedNothing(changed))
-	})
-}
-
-func changedNothing(rows int64) error {
-	if rows == 0 {
-		return nil
+	known, err := s.a2billing(ctx)
+	if err == nil {
+		err = s.prove(ctx, known.way)
 	}
-	return fmt.Errorf("%d rows changed for entry 0, which does not exist", rows)
+	return "its statements are allowed and change nothing without an entry", err
 }
 
 // lookClock compares the database's clock with this host's.

@@ -15,8 +15,8 @@ import (
 
 // The server dies after the ledger's row was committed: nobody can know
 // whether the credit was changed, so nobody pays it again.
-func TestServerKilledAfterRecord(t *testing.T) {
-	server := lab.NewMariaDB(t, lab.MariaDBOptions{})
+func testServerKilledAfterRecord(t *testing.T, on serverFor) {
+	server := on(t, lab.MyISAM)
 	w := openLab(t, server, lab.MyISAM)
 	c := w.campaign(t, "teranga", wire.Units(1000))
 	l := w.mustStart(t, newCall(account, "k1"))
@@ -65,10 +65,10 @@ func TestServerKilledThenCompleted(t *testing.T) {
 // completion is sent until it is answered. With transactional tables each is
 // paid exactly once; as A2Billing installs them, never twice, and what is not
 // paid for certain is in doubt.
-func TestServerKilledUnderLoad(t *testing.T) {
+func testServerKilledUnderLoad(t *testing.T, on serverFor) {
 	for _, engine := range []lab.Engine{lab.MyISAM, lab.InnoDB} {
 		t.Run(string(engine), func(t *testing.T) {
-			server := lab.NewMariaDB(t, lab.MariaDBOptions{})
+			server := on(t, engine)
 			w := openLab(t, server, engine)
 			const listens = 300
 			c := w.campaign(t, "teranga", wire.Units(50*listens))

@@ -315,27 +315,34 @@ func (q session) doubt(ctx context.Context, e entry, cause string) error {
 	return err
 }
 
+const markLogged = `UPDATE adcredit_ledger SET state = 'logged', logged_at = {now} WHERE id = ? AND state = 'applied'`
+
 // log is the third step. The ledger's row is changed first, as its lock lets
 // only one log an entry at a time. Our key in the description finds a row that
 // was written before a crash; ids up to the one that was highest at the first
 // step can't be it, which spares a scan of a table that has no other index.
 func (q session) log(ctx context.Context, e entry) (entry, error) {
-	n, err := q.exec(ctx, `UPDATE adcredit_ledger SET state = 'logged', logged_at = {now} WHERE id = ? AND state = 'applied'`, e.ID)
+	n, err := q.exec(ctx, markLogged, e.ID)
 	if err != nil {
 		return e, err
 	}
 	if n == 0 { // somebody else did it
 		return q.entry(ctx, e.ID)
 	}
+	e.State = credit.Logged
+	return e, q.logRefill(ctx, e)
+}
+
+// logRefill writes A2Billing's own record of an entry, unless it is there.
+func (q session) logRefill(ctx context.Context, e entry) error {
 	key := fmt.Sprintf("adcredit %d:", e.ID)
-	_, err = q.exec(ctx, `
+	_, err := q.exec(ctx, `
 		INSERT INTO cc_logrefill (date, credit, card_id, description, refill_type)
 		SELECT {now}, l.amount, l.account_id, ?, 0 FROM adcredit_ledger l
 		WHERE l.id = ? AND NOT EXISTS (SELECT 1 FROM cc_logrefill r
 			WHERE r.id > l.logrefill_after AND r.card_id = l.account_id AND r.description LIKE ?)`,
 		key+" "+plain(e.Reason), e.ID, key+"%")
-	e.State = credit.Logged
-	return e, err
+	return err
 }
 
 // plain replaces what A2Billing's utf8mb3 columns can't hold.

@@ -19,7 +19,7 @@ import (
 	"adcredit/tests/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB, lab.NeedMySQL)) }
 
 // rights are what serve needs, table by table: no DDL, no DELETE, and of an
 // account nothing but its credit.
@@ -32,11 +32,15 @@ var rights = []string{
 	"SELECT, INSERT, UPDATE ON adcredit_epoch", "SELECT, INSERT, UPDATE ON adcredit_key",
 }
 
-func TestMariaDB(t *testing.T) {
+func TestMariaDB(t *testing.T) { suites(t, onMariaDB) }
+
+// suites runs the suite on both kinds of tables, where the server's default is
+// strict and where it is not.
+func suites(t *testing.T, on serverFor) {
 	for _, mode := range []string{"", "STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO"} {
 		for _, engine := range []lab.Engine{lab.MyISAM, lab.InnoDB} {
 			t.Run(fmt.Sprintf("%v,mode=%.6s", engine, mode), func(t *testing.T) {
-				server := lab.MariaDB(t)
+				server := on(t, engine)
 				server.SetGlobal(t, "sql_mode", mode)
 				suite(t, func(t *testing.T) *world { return openLab(t, server, engine).world })
 			})

@@ -213,6 +213,9 @@ var hints = map[uint16]string{
 	1142: "give this user its rights with etc/a2billing/grants.sql",
 	1143: "give this user its rights with etc/a2billing/grants.sql",
 	1665: "set binlog_format to MIXED or ROW in the server",
+	1785: "this server enforces GTID consistency, where no statement and no transaction may write both MyISAM and InnoDB tables: " +
+		"run creditapi a2billing convert, or set gtid_mode and enforce_gtid_consistency to OFF in the server",
+	3161: "adcredit_epoch lies in memory on purpose: take MEMORY out of disabled_storage_engines in the server",
 	1698: "check user and password: database and database_password_file in creditapi.toml",
 }
 

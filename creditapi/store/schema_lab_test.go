@@ -11,8 +11,8 @@ import (
 	"adcredit/tests/lab"
 )
 
-func TestSchemaMariaDB(t *testing.T) {
-	database := lab.MariaDB(t).Database(t, "mya2billing")
+func testSchema(t *testing.T, on serverFor) {
+	database := on(t, lab.MyISAM).Database(t, "mya2billing")
 	c := configOf(t, database.Owner())
 	if err := Migrate(t.Context(), c); !errors.Is(err, ErrNotA2Billing) {
 		t.Errorf("migrate an empty database: %v", err)
@@ -98,8 +98,8 @@ func TestBinaryLog(t *testing.T) {
 }
 
 // What comes up when a database is opened says what to do about it.
-func TestOpenHints(t *testing.T) {
-	w := openLab(t, lab.MariaDB(t), lab.MyISAM)
+func testOpenHints(t *testing.T, on serverFor) {
+	w := openLab(t, on(t, lab.MyISAM), lab.MyISAM)
 	for want, change := range map[string]func(*Config){
 		"database_password_file":  func(c *Config) { c.Database.Password = "wrong" },
 		"A2Billing's own":         func(c *Config) { c.Database.Name, c.Database.User, c.Database.Password = "nothing", "root", "" },

@@ -123,6 +123,9 @@ func (s situation) choose() (chosen []candidate, capped bool) {
 
 // Outlook says what Start would meet.
 func (s *Store) Outlook(ctx context.Context, n credit.NewListen) (credit.Outlook, error) {
+	if known, err := s.a2billing(ctx); err != nil || known.unfit != nil {
+		return credit.Outlook{}, s.fail("look for an ad", err)
+	}
 	meets, err := s.pool().situation(ctx, n)
 	if err != nil {
 		return credit.Outlook{}, s.fail("look for an ad", err)
@@ -155,6 +158,11 @@ func (s *Store) start(ctx context.Context, n credit.NewListen) (started credit.L
 	id, err := uuid.NewV7()
 	if err != nil {
 		return started, err
+	}
+	if known, err := s.a2billing(ctx); err != nil {
+		return started, err
+	} else if known.unfit != nil {
+		return started, errNoAd
 	}
 	err = s.tx(ctx, func(q session) error {
 		meets, err := q.situation(ctx, n)

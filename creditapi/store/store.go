@@ -88,9 +88,23 @@ func (s *Store) begin(ctx context.Context) error {
 // Close closes the database's connections.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Ready reports whether the database answers and its schema is ours.
+// Ready reports whether the database answers, its schema is ours, and a grant
+// could be kept in it.
 func (s *Store) Ready(ctx context.Context) error {
-	return s.fail("ask whether the database is ready", s.checkSchema(ctx))
+	err := s.checkSchema(ctx)
+	if err == nil {
+		err = s.fit(ctx)
+	}
+	return s.fail("ask whether the database is ready", err)
+}
+
+// fit is nil where a grant can be kept.
+func (s *Store) fit(ctx context.Context) error {
+	known, err := s.a2billing(ctx)
+	if err == nil {
+		err = known.unfit
+	}
+	return err
 }
 
 // session runs statements on the pool or in a transaction.
