@@ -14,7 +14,9 @@ import (
 	"adcredit/tests/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedAsterisk, lab.NeedSIPp, lab.NeedMariaDB)) }
+func TestMain(m *testing.M) {
+	os.Exit(lab.Main(m, lab.NeedAsterisk, lab.NeedSIPp, lab.NeedMariaDB, lab.NeedMySQL))
+}
 
 // Who calls from where. The two strangers may write any caller ID.
 const (

@@ -16,13 +16,17 @@ import (
 
 // The rights of grants.sql, given before there are tables of ours and given
 // again, suffice for migrate and for serve, and for no more.
-func TestGrantsOnMariaDB(t *testing.T) {
+func TestGrantsOnMariaDB(t *testing.T) { testGrants(t, lab.MariaDB(t), lab.MyISAM) }
+
+func TestGrantsOnMySQL(t *testing.T) { testGrants(t, lab.MySQL(t), lab.InnoDB) }
+
+func testGrants(t *testing.T, server *lab.Server, engine lab.Engine) {
 	text, err := etc.Files.ReadFile("a2billing/grants.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	database := lab.MariaDB(t).Database(t, "mya2billing")
-	lab.LoadA2Billing(t, database, lab.MyISAM)
+	database := server.Database(t, "mya2billing")
+	lab.LoadA2Billing(t, database, engine)
 	if _, err := database.DB(t).Exec(firstStatement(string(text))); err == nil || !strings.Contains(err.Error(), "near '<password of creditapi>") {
 		t.Fatalf("a password that nobody filled in: %v", err)
 	}
