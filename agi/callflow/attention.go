@@ -9,7 +9,7 @@ import (
 // rewind is how much of the ad is heard again after a question: nobody follows
 // from the middle of a word, and an ad that began late on a busy Asterisk is
 // still heard without a gap.
-const rewind = 500 * time.Millisecond
+const rewind = time.Second
 
 // phoneKeys are all that a caller can press.
 const phoneKeys = "0123456789*#"

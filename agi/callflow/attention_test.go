@@ -14,7 +14,7 @@ func asked() *situation {
 	s.bank.attention = &wire.Attention{AtMS: 2000, Digit: "7"}
 	s.phone.keys = []byte{'1', '7'}
 	s.phone.first = Played{Stopped: true, Took: 2004 * time.Millisecond}
-	s.phone.played = Played{Finished: true, Endpos: 44000, Took: 4000 * time.Millisecond}
+	s.phone.played = Played{Finished: true, Endpos: 44000, Took: 4500 * time.Millisecond}
 	return s
 }
 
@@ -22,7 +22,7 @@ func TestAttention(t *testing.T) {
 	const (
 		first    = "speak fr, open, prompt offer, prompt accepted, play ads/mangalou-fr until 2s"
 		question = ", prompt attention, digit 7"
-		rest     = ", play ads/mangalou-fr from 12000" // half a second earlier
+		rest     = ", play ads/mangalou-fr from 8000" // a second earlier
 		thanks   = ", prompt thanks, prompt balance, number 57"
 	)
 	for _, row := range []struct {
@@ -45,7 +45,7 @@ func TestAttention(t *testing.T) {
 		{"hangs up during the question", func(s *situation) { s.phone.goneAt = "prompt attention" }, Abandoned, "hangup", first + ", prompt attention", "abandon l1 hangup"},
 		{"hangs up while the digit is said", func(s *situation) { s.phone.goneAt = "digit 7" }, Abandoned, "hangup", first + question, "abandon l1 hangup"},
 		{"hangs up instead of a key", func(s *situation) { s.phone.keys, s.phone.goneAt = []byte{'1'}, "key" }, Abandoned, "hangup", first + question, "abandon l1 hangup"},
-		{"hangs up after the question", func(s *situation) { s.phone.goneAt = "play ads/mangalou-fr from 12000" }, Abandoned, "hangup", first + question + rest, "abandon l1 hangup"},
+		{"hangs up after the question", func(s *situation) { s.phone.goneAt = "play ads/mangalou-fr from 8000" }, Abandoned, "hangup", first + question + rest, "abandon l1 hangup"},
 
 		{"stops the ad before the question", func(s *situation) { s.phone.first = Played{Endpos: 800, Took: 100 * time.Millisecond} }, Abandoned, "stopped", first + ", prompt cut", "abandon l1 stopped"},
 		{"stops the ad after the question", func(s *situation) { s.phone.played = Played{Endpos: 30000, Took: time.Second} }, Abandoned, "stopped", first + question + rest + ", prompt cut", "abandon l1 stopped"},
@@ -56,7 +56,7 @@ func TestAttention(t *testing.T) {
 		}, Abandoned, "short", first + ", prompt cut", "abandon l1 short"},
 		{"ad truncated after the question", func(s *situation) { s.phone.played.Endpos = 22000 }, Abandoned, "short", first + question + rest + ", prompt cut", "abandon l1 short"},
 		{"forged end: no time has passed after the question", func(s *situation) { s.phone.played.Took = 10 * time.Millisecond }, Abandoned, "short", first + question + rest + ", prompt cut", "abandon l1 short"},
-		{"what is heard twice makes up for nothing", func(s *situation) { s.phone.played.Took = 3800 * time.Millisecond }, Abandoned, "short", first + question + rest + ", prompt cut", "abandon l1 short"},
+		{"what is heard twice makes up for nothing", func(s *situation) { s.phone.played.Took = 4300 * time.Millisecond }, Abandoned, "short", first + question + rest + ", prompt cut", "abandon l1 short"},
 
 		{"creditapi judges otherwise", func(s *situation) { s.bank.completeErr = refused(wire.Inattentive) }, Refused, "inattentive", first + question + rest + ", prompt later", "complete l1"},
 	} {
@@ -84,7 +84,7 @@ func TestAttentionReported(t *testing.T) {
 		t.Errorf("reported %+v", h)
 	}
 	s = asked()
-	s.bank.attention.AtMS = 300 // there is no half second to go back
+	s.bank.attention.AtMS = 300 // there is no second to go back
 	s.phone.first.Took = 300 * time.Millisecond
 	s.phone.played.Took = 5500 * time.Millisecond
 	Run(t.Context(), &s.phone, &s.bank, s.call, s.rules)
