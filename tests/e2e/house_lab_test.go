@@ -200,6 +200,7 @@ func apiEnv(database string) []string {
 // A server is creditapi serve, which may be killed and started again.
 type server struct {
 	database string
+	config   string // "": the defaults
 	cmd      *exec.Cmd
 	log      *os.File
 }
@@ -225,7 +226,7 @@ func newServer(t *testing.T, database string) *server {
 func (s *server) run(t *testing.T) {
 	t.Helper()
 	s.cmd = exec.Command(program("creditapi"), "serve")
-	s.cmd.Env = apiEnv(s.database)
+	s.cmd.Env = append(apiEnv(s.database), "CREDITAPI_CONFIG="+s.config)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,9 @@ package lab
 
 import (
 	_ "embed"
+	"fmt"
 	"html"
+	"net"
 	"strings"
 	"testing"
 	"text/template"
@@ -28,7 +30,25 @@ type Caller struct {
 // A Key is one digit, pressed a while after the answer or the key before it.
 type Key struct {
 	After time.Duration
-	Digit string
+	Digit string // "": what [Phone.Press] says, when it does
+}
+
+// Press makes the phone of a Caller press a key for which its Keys have no
+// digit: one that is only known when the caller has heard it.
+func (p *Phone) Press(tb testing.TB, digit string) {
+	tb.Helper()
+	conn, err := net.Dial("udp", p.at.String())
+	if err != nil {
+		tb.Fatalf("lab: tell phone %s to press %s: %v", p.name, digit, err)
+	}
+	defer conn.Close()
+	// SIPp takes it for its call by the Call-ID, which is its default.
+	_, err = fmt.Fprintf(conn, "MESSAGE sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK-press\r\n"+
+		"From: <sip:test@%[2]s>;tag=press\r\nTo: <sip:%[1]s>\r\nCall-ID: 1-%[3]d@%[4]s\r\nCSeq: 1 MESSAGE\r\n"+
+		"X-Key: %[5]s\r\nContent-Length: 0\r\n\r\n", p.at, conn.LocalAddr(), p.cmd.Process.Pid, p.at.Addr(), digit)
+	if err != nil {
+		tb.Fatalf("lab: tell phone %s to press %s: %v", p.name, digit, err)
+	}
 }
 
 // A Callee is a phone that rings, answers and talks µ-law.

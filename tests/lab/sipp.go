@@ -31,6 +31,7 @@ type Scenario struct {
 // A Phone is a running SIPp.
 type Phone struct {
 	name string
+	at   netip.AddrPort
 	dir  string
 	cmd  *exec.Cmd
 	once sync.Once
@@ -52,7 +53,7 @@ func StartSIPp(tb testing.TB, s Scenario) *Phone {
 	if err != nil {
 		tb.Fatalf("lab: phone %s: At is %q; write it like 127.0.0.11:5060", s.Name, s.At)
 	}
-	p := &Phone{name: s.Name, dir: filepath.Join(tb.TempDir(), s.Name), gone: make(chan struct{})}
+	p := &Phone{name: s.Name, at: at, dir: filepath.Join(tb.TempDir(), s.Name), gone: make(chan struct{})}
 	if err := p.layOut(s); err != nil {
 		tb.Fatalf("lab: phone %s: %v", s.Name, err)
 	}
