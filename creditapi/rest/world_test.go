@@ -69,6 +69,31 @@ func (l *lines) String() string {
 // newWorld makes it; change may wrap the store or set options.
 func newWorld(t *testing.T, change ...func(*credit.Service, *Options)) *world {
 	t.Helper()
+	w := furnished(t)
+	w.api = newAPI(w.store, w.Now, w.log, change...)
+	t.Cleanup(w.api.Wait)
+	return w
+}
+
+// newAPI is the interface over a store that is there.
+func newAPI(store credit.Store, now func() time.Time, log io.Writer, change ...func(*credit.Service, *Options)) *API {
+	service := &credit.Service{Store: store, Policy: credit.Policy{
+		Required: wire.Units(1), NeverOffer: []string{"88"}, CompletionWindow: 24 * time.Hour,
+		ClockTolerance: time.Second, StartsPerDay: 3, ListensPerDay: 2, Location: time.UTC,
+	}}
+	options := Options{
+		Version: "test", Hosts: []string{"127.0.0.1", "credit.example.net"}, Now: now,
+		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, f := range change {
+		f(service, &options)
+	}
+	return New(service, options)
+}
+
+// furnished is the world without the interface.
+func furnished(t *testing.T) *world {
+	t.Helper()
 	w := &world{T: t, keys: map[string]string{}, ids: map[string]string{}, log: &lines{}}
 	w.now = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 	w.store = credittest.New(w.Now)
@@ -89,19 +114,6 @@ func newWorld(t *testing.T, change ...func(*credit.Service, *Options)) *world {
 	w.key("ast2", credit.ScopeAGI)
 	w.key("", credit.ScopeCredit)
 	w.key("", credit.ScopeReport)
-	service := &credit.Service{Store: w.store, Policy: credit.Policy{
-		Required: wire.Units(1), NeverOffer: []string{"88"}, CompletionWindow: 24 * time.Hour,
-		ClockTolerance: time.Second, StartsPerDay: 3, ListensPerDay: 2, Location: time.UTC,
-	}}
-	options := Options{
-		Version: "test", Hosts: []string{"127.0.0.1", "credit.example.net"}, Now: w.Now,
-		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}
-	for _, f := range change {
-		f(service, &options)
-	}
-	w.api = New(service, options)
-	t.Cleanup(w.api.Wait)
 	return w
 }
 
