@@ -45,7 +45,7 @@ func (e Entry) name() string { return e.Listen + entrySuffix }
 
 // due grows from 5 s to an hour between attempts.
 func (e Entry) due() time.Duration {
-	return min(5*time.Second<<min(e.Attempts, 10), time.Hour)
+	return min(5*time.Second<<min(uint(e.Attempts), 10), time.Hour) // a count that is no count waits longest
 }
 
 // Put keeps an entry. When it returns nil the entry survives a power cut.
