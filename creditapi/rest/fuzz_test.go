@@ -33,8 +33,9 @@ type maker struct {
 	described
 	data    []byte
 	listen  string // the latest that was started
+	made    int    // requests so far
 	corpus  []hostile.Value
-	methods []string // "GET /v1/…" of the description, sorted
+	methods []string // "GET /v1/…" of the description, those of a call first
 }
 
 func (m *maker) choose(n int) int {
@@ -108,7 +109,12 @@ func (m *maker) body(s schema) string {
 
 // next makes a request, and names its operation and key.
 func (m *maker) next(w *world) (operation, key string, r *http.Request) {
-	operation = m.methods[m.choose(len(m.methods))]
+	if n := m.choose(2 * len(m.methods)); n < len(m.methods) {
+		operation = m.methods[(m.made+n)%len(m.methods)]
+	} else {
+		operation = m.methods[n-len(m.methods)]
+	}
+	m.made++
 	method, path, _ := strings.Cut(operation, " ")
 	op := m.Paths[path][strings.ToLower(method)]
 	query, header := url.Values{}, http.Header{}
@@ -226,12 +232,17 @@ var ofTheInterface = sync.OnceValue(func() (d described) {
 // newMaker reads the description and the corpus.
 func newMaker(data []byte) *maker {
 	m := &maker{described: ofTheInterface(), data: data, corpus: hostile.Values()}
+	m.methods = []string{"GET /v1/accounts/{account}/credit", "POST /v1/listens", "POST /v1/listens/{id}/complete"}
+	var others []string
 	for path, methods := range m.Paths {
 		for method := range methods {
-			m.methods = append(m.methods, strings.ToUpper(method)+" "+path)
+			if name := strings.ToUpper(method) + " " + path; !slices.Contains(m.methods, name) {
+				others = append(others, name)
+			}
 		}
 	}
-	slices.Sort(m.methods)
+	slices.Sort(others)
+	m.methods = append(m.methods, others...)
 	return m
 }
 
@@ -263,7 +274,7 @@ func (w *world) requests(data []byte, answered func(operation string, status int
 		if operation == "POST /v1/listens" && status == http.StatusCreated && json.Unmarshal(body, &l) == nil {
 			m.listen = l.ID
 		}
-		w.pass([]time.Duration{0, 10 * time.Second, time.Minute, 25 * time.Hour}[m.choose(4)])
+		w.pass([]time.Duration{10 * time.Second, 0, time.Minute, 25 * time.Hour}[m.choose(4)])
 		if len(m.data) == 0 {
 			return
 		}

@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"adcredit/creditapi/credit"
 	"adcredit/creditapi/wire"
@@ -171,7 +173,7 @@ func (w *world) wholeLines(log string) {
 	requests := 0
 	for line := range strings.Lines(log) {
 		line = strings.TrimSuffix(line, "\n")
-		if !logLine.MatchString(line) || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+		if !logLine.MatchString(line) || strings.ContainsFunc(line, func(r rune) bool { return !strconv.IsPrint(r) || r == utf8.RuneError }) {
 			w.Errorf("the log says %q", line)
 		}
 		if strings.Contains(line, " msg=request ") {
