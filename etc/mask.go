@@ -3,10 +3,11 @@ package etc
 import "strings"
 
 // Mask hides the middle of a caller's number or an account's name for logs:
-// "cid:+221771234567" becomes "cid:+22*******67". A kind before a colon stays.
+// "cid:+221771234567" becomes "cid:+22*******67". A kind before a colon stays; a
+// number there is none.
 func Mask(name string) string {
 	kind, number, qualified := strings.Cut(name, ":")
-	if !qualified {
+	if !qualified || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz") != "" {
 		kind, number = "", name
 	} else {
 		kind += ":"

@@ -14,6 +14,7 @@ func TestMask(t *testing.T) {
 		"alias:10001":       "alias:*****",
 		"100010":            "100*10",
 		"cid:":              "cid:",
+		"8987344413:x":      "898*******:x",
 		"":                  "",
 	} {
 		if got := etc.Mask(name); got != want {
