@@ -3,6 +3,7 @@ package etc
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -67,6 +68,16 @@ func KeyFile(path string) (Secret, error) {
 		return "", refuse(path, "holds more than one line, or control characters; it must hold the secret and nothing else")
 	}
 	return Secret(text), nil
+}
+
+// Unshared refuses a private key that every user can read. A group may: Debian
+// keeps such keys for the group ssl-cert. Whether it can be read at all is for
+// whoever reads it to say.
+func Unshared(path string) error {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o007 == 0 {
+		return nil
+	}
+	return fmt.Errorf("every user can read %s; run: chmod o-rwx %s", path, path)
 }
 
 // keyNotOpened says why a file with a secret could not be opened, and what helps.

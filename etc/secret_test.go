@@ -152,3 +152,21 @@ func TestSecretIsNotPrinted(t *testing.T) {
 		t.Errorf("an empty secret prints as %q", got)
 	}
 }
+
+func TestUnshared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tls.key")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[fs.FileMode]bool{0o600: true, 0o640: true, 0o644: false, 0o602: false, 0o601: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := Unshared(path); (err == nil) != want {
+			t.Errorf("mode %04o: %v", mode, err)
+		}
+	}
+	if err := Unshared("/nowhere"); err != nil {
+		t.Errorf("no file: %v", err)
+	}
+}

@@ -136,7 +136,7 @@ func newClient(cfg *config.Config) (*creditclient.Client, error) {
 		return nil, err
 	}
 	return creditclient.New(creditclient.Config{
-		URLs: cfg.URLs, Key: string(key), Timeout: cfg.Timeout, SpoolDir: cfg.SpoolDir, Agent: "adcredit/" + version,
+		URLs: cfg.URLs, Key: string(key), CA: cfg.TLSCA, Cert: cfg.TLSCert, CertKey: cfg.TLSKey, Timeout: cfg.Timeout, SpoolDir: cfg.SpoolDir, Agent: "adcredit/" + version,
 	})
 }
 

@@ -34,6 +34,7 @@ func (c *Config) Check() []etc.Problem {
 	}
 	c.checkURLs(report)
 	c.checkKey(report)
+	c.checkTLS(report)
 	if c.Timeout < 100*time.Millisecond || c.Timeout > 30*time.Second {
 		report("timeout", "%v is out of range; write 100ms to 30s", c.Timeout)
 	}
@@ -97,6 +98,18 @@ func (c *Config) checkKey(report reporter) {
 	}
 	if info, err := os.Stat(c.path); err == nil && info.Mode().Perm()&0o007 != 0 {
 		report("key", "every user can read this file and so the key; run: chmod o-rwx %s (or keep the key in key_file)", c.path)
+	}
+}
+
+// checkTLS looks at names alone: the files are read when an https:// is asked.
+func (c *Config) checkTLS(report reporter) {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		report("tls_cert", "tls_cert and tls_key belong together; set both or none")
+	}
+	for _, p := range []struct{ key, path string }{{"tls_ca", c.TLSCA}, {"tls_cert", c.TLSCert}, {"tls_key", c.TLSKey}} {
+		if p.path != "" && !filepath.IsAbs(p.path) {
+			report(p.key, "%q is not an absolute path, and Asterisk starts AGI programs in /; write it like /etc/adcredit/ca.pem", p.path)
+		}
 	}
 }
 

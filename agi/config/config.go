@@ -36,6 +36,11 @@ type Config struct {
 	InlineKey etc.Secret `toml:"key" secret:"true" like:"\"adc_...\""`
 	KeyFile   string     `toml:"key_file"`
 	EnvKey    etc.Secret `toml:"-" env:"ADCREDIT_API_KEY" secret:"true"`
+	// For https:// in URLs: the authorities to trust in place of the system's, and
+	// the certificate that this host shows; empty: the system's, and none.
+	TLSCA   string `toml:"tls_ca" like:"\"/etc/adcredit/ca.pem\""`
+	TLSCert string `toml:"tls_cert" like:"\"/etc/adcredit/tls.crt\""`
+	TLSKey  string `toml:"tls_key" like:"\"/etc/adcredit/tls.key\""`
 	// Timeout is the longest wait for creditapi in one step of a call.
 	Timeout time.Duration `toml:"timeout"`
 

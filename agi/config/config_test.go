@@ -59,6 +59,8 @@ func TestRefused(t *testing.T) {
 
 		{`key = "two words"`, "adcredit.toml:1: key: " + noKey},
 		{"key = \"adc_1_x\"\nkey_file = \"/etc/k\"", "adcredit.toml:1: key: key_file is set too; keep one of them"},
+		{`tls_ca = "ca.pem"`, `adcredit.toml:1: tls_ca: "ca.pem" ` + absolute + "/etc/adcredit/ca.pem"},
+		{`tls_cert = "/c"`, "adcredit.toml:1: tls_cert: tls_cert and tls_key belong together; set both or none"},
 		{`key_file = "key"`, `adcredit.toml:1: key_file: "key" ` + absolute + "/etc/adcredit/key"},
 
 		{`timeout = "50ms"`, "adcredit.toml:1: timeout: 50ms is out of range; write 100ms to 30s"},
@@ -121,6 +123,9 @@ func TestTaken(t *testing.T) {
 	write(t, `
 node = "dakar-1.example_net"
 urls = ["http://127.0.0.1:8080/", "https://credit.example.net/api/", "http://[::1]:80", "unix:///run/creditapi/creditapi.sock"]
+tls_ca = "/ca.pem"
+tls_cert = "/c.pem"
+tls_key = "/k.pem"
 timeout = "100ms"
 offer = "auto"
 answer = "progress"
@@ -142,6 +147,7 @@ prompts = { cut = "", offer = "spring/2026_offer-1" }
 	want.path = "adcredit.toml"
 	want.Node, want.Timeout, want.Offer, want.Answer = "dakar-1.example_net", 100*time.Millisecond, OfferAuto, AnswerProgress
 	want.URLs = []string{"http://127.0.0.1:8080", "https://credit.example.net/api", "http://[::1]:80", "unix:///run/creditapi/creditapi.sock"}
+	want.TLSCA, want.TLSCert, want.TLSKey = "/ca.pem", "/c.pem", "/k.pem"
 	want.AcceptDigit, want.StopDigit, want.MaxAdsPerCall = "*", "#", 5
 	want.Language, want.Languages, want.SoundsDir = "wo", []string{"wo", "fr_CA"}, "/srv/our sounds"
 	want.Identity, want.Log = []Identity{{"pai", "alias"}}, "/var/log/adcredit.log"

@@ -35,6 +35,9 @@ const afterHangup = time.Second
 type Config struct {
 	URLs     []string // http://host:port, https://host or unix:///path
 	Key      string
+	CA       string // for https: a PEM file of authorities in place of the system's, or ""
+	Cert     string // for https: a PEM file of the certificate to show, or "", with its
+	CertKey  string // private key
 	Timeout  time.Duration
 	SpoolDir string
 	Agent    string // User-Agent, "adcredit/VERSION"

@@ -3,6 +3,7 @@ package creditclient
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +48,10 @@ func newServer(address string, cfg Config) (*server, error) {
 	client := resty.NewWithClient(&http.Client{
 		// It knows no proxy, whatever the environment says: the key goes to
 		// creditapi alone.
-		Transport: transport{func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, network, to) }},
+		Transport: transport{
+			dial: func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, network, to) },
+			tls:  func() (*tls.Config, error) { return tlsConfig(cfg) },
+		},
 		// A redirect is an answer like any other, and not one of ours.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})

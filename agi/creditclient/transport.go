@@ -18,6 +18,7 @@ import (
 // that asks once pays for them and never does (measured: 0.2 to 0.4 ms of 7).
 type transport struct {
 	dial func(ctx context.Context) (net.Conn, error)
+	tls  func() (*tls.Config, error) // asked for https alone
 }
 
 // maxHeader bounds what an answer may hold beside its body.
@@ -32,7 +33,13 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if req.URL.Scheme == "https" {
-		conn = tls.Client(conn, &tls.Config{ServerName: req.URL.Hostname(), MinVersion: tls.VersionTLS12})
+		config, err := t.tls()
+		if err != nil {
+			conn.Close()
+			return nil, err
+		}
+		config.ServerName = req.URL.Hostname()
+		conn = tls.Client(conn, config)
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline) // fails on a closed connection only, and so does what follows

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+
+	"adcredit/etc"
 )
 
 // Certificate is what a server shows to its clients, and whom it lets in: PEM
@@ -26,8 +28,8 @@ func LoadTLS(cert, key, clientCA string) (*Certificate, error) {
 // are open live on with what they began with. When anything is wrong with the
 // files, all stays as it was.
 func (c *Certificate) Reload() error {
-	if err := privateKey(c.key); err != nil {
-		return err
+	if err := etc.Unshared(c.key); err != nil {
+		return fmt.Errorf("read tls_key: %w", err)
 	}
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
@@ -57,15 +59,6 @@ func (c *Certificate) serverConfig() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return c.config.Load(), nil
 	}}
-}
-
-// privateKey refuses a key that everybody can read. A group may: Debian keeps
-// such keys for the group ssl-cert.
-func privateKey(path string) error {
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o007 == 0 {
-		return nil // what isn't there is not read either, and that is said
-	}
-	return fmt.Errorf("read tls_key %s: every user can read it; run: chmod o-rwx %s", path, path)
 }
 
 // authorities reads certificates of authorities.
