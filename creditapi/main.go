@@ -6,11 +6,14 @@ package main
 import (
 	"context"
 	"os"
+
+	"adcredit/etc"
 )
 
 // version is set by the Makefile.
 var version = "dev"
 
 func main() {
+	etc.KeepToItself()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 }

@@ -20,6 +20,7 @@ import (
 	"adcredit/creditapi/credit"
 	"adcredit/creditapi/rest"
 	"adcredit/creditapi/store"
+	"adcredit/etc"
 )
 
 // sweepEvery is how often each server finishes what others left open.
@@ -204,7 +205,7 @@ func logger(c *config.Config, w io.Writer) *slog.Logger {
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		panic(fmt.Sprint("the configuration was not checked: ", err))
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: etc.LogAttr(c.LogNumbers)}
 	if c.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}

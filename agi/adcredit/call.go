@@ -107,7 +107,7 @@ func unspoken(err error, stdout, stderr io.Writer) int {
 	default:
 		slog.Error("standard input is not AGI, or went wrong", "error", err)
 	}
-	fmt.Fprintf(stderr, "adcredit: %v\nadcredit speaks AGI: Asterisk runs it. Try adcredit -help.\n", err)
+	fmt.Fprintf(stderr, "adcredit: %s\nadcredit speaks AGI: Asterisk runs it. Try adcredit -help.\n", etc.MaskNumbers(err.Error()))
 	return exitFailed
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"adcredit/agi/config"
+	"adcredit/etc"
 )
 
 // logTo makes the logger: never standard output, where each line would be taken
@@ -21,7 +22,7 @@ func logTo(cfg *config.Config, stderr io.Writer) *slog.Logger {
 	}
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // checked when the file was read
-	return slog.New(slog.NewTextHandler(&lateLog{cfg: cfg, stderr: stderr}, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(&lateLog{cfg: cfg, stderr: stderr}, &slog.HandlerOptions{Level: level, ReplaceAttr: etc.LogAttr(cfg.LogNumbers)}))
 }
 
 // lateLog opens its target with the first line: most calls write none or one.

@@ -18,6 +18,7 @@ import (
 
 	"adcredit/agi/config"
 	"adcredit/agi/creditclient"
+	"adcredit/etc"
 )
 
 // Exit codes. A call exits 0 whenever a status was set.
@@ -31,7 +32,10 @@ const (
 // version is set by the Makefile.
 var version = "dev"
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv)) }
+func main() {
+	etc.KeepToItself()
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+}
 
 // run is the program with its streams in hand.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {

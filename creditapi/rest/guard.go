@@ -104,7 +104,7 @@ func (a *API) recover(w *response, r *http.Request) {
 	}
 	if p != http.ErrAbortHandler {
 		a.log.ErrorContext(r.Context(), "a request made us panic: please report this",
-			"request", recordOf(r.Context()).id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			"request", recordOf(r.Context()).id, "panic", fmt.Errorf("%v", p), "stack", string(debug.Stack()))
 	}
 	if w.status != 0 {
 		panic(http.ErrAbortHandler)
@@ -168,7 +168,7 @@ func (a *API) account(w *response, r *http.Request, rec *record) {
 	add("call", rec.call)
 	add("remote", hostOf(r.RemoteAddr))
 	if rec.cause != nil && (status >= 500 || hasCause(rec.cause)) {
-		attrs = append(attrs, slog.String("cause", rec.cause.Error()))
+		attrs = append(attrs, slog.Any("cause", rec.cause))
 	}
 	a.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
