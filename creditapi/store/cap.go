@@ -3,7 +3,11 @@ package store
 import (
 	"context"
 	"math"
+	"time"
 )
+
+// dayOf is the date of an instant, as days are written in our tables.
+func dayOf(t time.Time) int { return t.Year()*10000 + int(t.Month())*100 + t.Day() }
 
 // A tally counts what an account did in a day: with campaign 0 in all, else of
 // one campaign.

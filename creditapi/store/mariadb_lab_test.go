@@ -30,6 +30,7 @@ var rights = []string{
 	"SELECT, INSERT, UPDATE ON adcredit_budget", "SELECT, INSERT, UPDATE ON adcredit_cap",
 	"SELECT, INSERT, UPDATE ON adcredit_listen", "SELECT, INSERT ON adcredit_attention", "SELECT, INSERT, UPDATE ON adcredit_ledger",
 	"SELECT, INSERT, UPDATE ON adcredit_epoch", "SELECT, INSERT, UPDATE ON adcredit_key",
+	"SELECT, INSERT ON adcredit_settlement",
 }
 
 func TestMariaDB(t *testing.T) { suites(t, onMariaDB) }

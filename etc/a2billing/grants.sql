@@ -8,7 +8,7 @@
 -- 'localhost' is for creditapi on the database's own host. For another one, put
 -- its address there, and 127.0.0.1 where the server runs with skip_name_resolve.
 
--- serve, check, key, campaign and account work as this one:
+-- All but migrate and a2billing convert work as this one:
 CREATE USER IF NOT EXISTS 'creditapi'@'localhost' IDENTIFIED BY <password of creditapi>;
 -- migrate makes our tables as this one. Lock it between upgrades, if you like:
 CREATE USER IF NOT EXISTS 'adcredit_owner'@'localhost' IDENTIFIED BY <password of adcredit_owner>;
@@ -33,6 +33,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_lis
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_attention TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_ledger TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_epoch TO 'adcredit_owner'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_settlement TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_key TO 'adcredit_owner'@'localhost';
 
 -- The same for creditapi. Rights on a table that does not exist yet can be given
@@ -47,6 +48,7 @@ GRANT CREATE, SELECT, INSERT ON adcredit_attention TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_ledger TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_epoch TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_key TO 'creditapi'@'localhost';
+GRANT CREATE, SELECT, INSERT ON adcredit_settlement TO 'creditapi'@'localhost';
 
 REVOKE CREATE ON adcredit_schema FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_campaign FROM 'creditapi'@'localhost';
@@ -57,4 +59,5 @@ REVOKE CREATE ON adcredit_listen FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_attention FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_ledger FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_epoch FROM 'creditapi'@'localhost';
+REVOKE CREATE ON adcredit_settlement FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_key FROM 'creditapi'@'localhost';
