@@ -104,6 +104,14 @@ func (q session) spend(ctx context.Context, b budget, shard int, reward wire.Mon
 	return b.one(n, err)
 }
 
+// unspend gives a spent reward back.
+func (q session) unspend(ctx context.Context, b budget, shard int, reward wire.Money) error {
+	n, err := q.exec(ctx, `UPDATE adcredit_budget SET spent = spent - {money}
+		WHERE campaign_id = ? AND day = ? AND shard = ? AND spent >= {money}`,
+		reward, b.campaign, b.day, shard, reward)
+	return b.one(n, err)
+}
+
 // one refuses to go on when the row that held the reward is not as we left it.
 func (b budget) one(n int64, err error) error {
 	if err == nil && n != 1 {
