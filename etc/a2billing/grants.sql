@@ -37,12 +37,13 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_set
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_key TO 'adcredit_owner'@'localhost';
 
 -- The same for creditapi. Rights on a table that does not exist yet can be given
--- together with CREATE alone, which is taken away again below.
+-- together with CREATE alone, which is taken away again below. What is deleted are
+-- tallies of past days, by purge: they hold no money.
 GRANT CREATE, SELECT ON adcredit_schema TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_campaign TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT ON adcredit_ad TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_budget TO 'creditapi'@'localhost';
-GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_cap TO 'creditapi'@'localhost';
+GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON adcredit_cap TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_listen TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT ON adcredit_attention TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_ledger TO 'creditapi'@'localhost';
