@@ -30,6 +30,8 @@ type command struct {
 	summary string
 	help    string // more, with examples
 	operand string // what its operands are; "": it takes none
+	// operands is how many it takes, if not one
+	operands int
 	// setup declares the flags and returns what is done with them.
 	setup func(*flag.FlagSet) action
 }
@@ -52,6 +54,7 @@ func commands() []command {
 		keyAdd, keyList, keyRevoke,
 		campaignAdd, campaignList, campaignPause, campaignResume, campaignArchive,
 		accountAdd, accountShow, accountList,
+		reconcileCommand, reconcileSettle, purgeCommand,
 		convertCommand,
 	}
 }
@@ -118,7 +121,7 @@ func (e *environment) do(ctx context.Context, c command, args []string) int {
 	if c.operand == "" && len(e.operands) > 0 {
 		return e.wrong(name, line, fmt.Sprintf("%q is too much: this command takes flags only", e.operands[0]))
 	}
-	if c.operand != "" && len(e.operands) != 1 {
+	if c.operand != "" && len(e.operands) != max(1, c.operands) {
 		return e.wrong(name, line, "name one "+c.operand)
 	}
 	err := act(ctx, e)
@@ -143,17 +146,21 @@ func find(args []string) (command, []string, error) {
 		return command{}, nil, nil
 	}
 	var group []string
+	var alone *command
 	for _, c := range commands() {
 		first, second, two := strings.Cut(c.name, " ")
 		switch {
 		case first != args[0]:
 		case !two:
-			return c, args[1:], nil
+			alone = &c
 		case len(args) > 1 && args[1] == second:
 			return c, args[2:], nil
 		default:
 			group = append(group, c.name)
 		}
+	}
+	if alone != nil {
+		return *alone, args[1:], nil
 	}
 	if len(group) > 0 {
 		return command{}, nil, fmt.Errorf("say which: %s (creditapi %s -help says more)", strings.Join(group, ", "), group[0])
@@ -227,16 +234,6 @@ func (e *environment) remark(format string, args ...any) {
 	fmt.Fprintf(e.stderr, format+"\n", args...)
 }
 
-// open reads the configuration and opens its database.
-func (e *environment) open(ctx context.Context) (*config.Config, *store.Store, error) {
-	c, database, err := e.configured()
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := store.Open(ctx, database)
-	return c, s, err
-}
-
 func (e *environment) configured() (*config.Config, store.Config, error) {
 	c, err := config.Load(e.configFile, e.getenv)
 	if err != nil {
@@ -248,7 +245,20 @@ func (e *environment) configured() (*config.Config, store.Config, error) {
 
 // with opens the database for one piece of work.
 func (e *environment) with(ctx context.Context, work func(*config.Config, *store.Store) error) error {
-	c, s, err := e.open(ctx)
+	return e.withStore(ctx, store.Open, work)
+}
+
+// withPatience is with for work whose statements may take long.
+func (e *environment) withPatience(ctx context.Context, work func(*config.Config, *store.Store) error) error {
+	return e.withStore(ctx, store.OpenPatient, work)
+}
+
+func (e *environment) withStore(ctx context.Context, open func(context.Context, store.Config) (*store.Store, error), work func(*config.Config, *store.Store) error) error {
+	c, database, err := e.configured()
+	if err != nil {
+		return err
+	}
+	s, err := open(ctx, database)
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,20 @@ func TestUsage(t *testing.T) {
 		"campaign add -name x -sound ads/x -duration 1s -reward 50 -budget 100 -hours 08:00":                       "08:00-20:00",
 		"campaign add -name x -sound ads/x -duration 1s -reward 50 -budget 100 -from 1.1.2027":                     "2027-01-31",
 		"campaign add -name x -sound ads/x -duration 1s -reward 50 -budget 100 -from 2027-02-01 -until 2027-01-01": "must end after",
-		"campaign pause": "name one campaign",
+		"campaign pause":                      "name one campaign",
+		"reconcile now":                       `"now" is too much`,
+		"reconcile -since yesterday":          "write it like 2027-01-31, or 2d for two days ago",
+		"reconcile settle":                    "name one entry in doubt",
+		"reconcile settle 1":                  "name one entry in doubt",
+		"reconcile settle 1 pay drop":         "name one entry in doubt",
+		"reconcile settle one pay -reason x":  `"one" is no entry`,
+		"reconcile settle 0 pay -reason x":    `"0" is no entry`,
+		"reconcile settle 1 forget -reason x": `"forget" is no decision; write pay or drop`,
+		"reconcile settle 1 pay":              "-reason is needed",
+		"reconcile settle 1 pay -reason x -by " + strings.Repeat("y", 61): "-by is needed: 1 to 60 characters",
+		"purge -older-than 0d":    "is too short",
+		"purge -older-than 31d":   "is too short",
+		"purge -older-than 9600h": "write it like 400d",
 	} {
 		s.fails(exitUsage, why, line)
 	}

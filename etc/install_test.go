@@ -105,10 +105,10 @@ func TestDialplanKeepsCallersTextApart(t *testing.T) {
 // The units start what make install installs, under the cage that they promise.
 func TestUnits(t *testing.T) {
 	units, err := fs.Glob(etc.Files, "systemd/*")
-	if err != nil || len(units) != 3 {
+	if err != nil || len(units) != 5 {
 		t.Fatalf("units: %q, %v", units, err)
 	}
-	for name, command := range map[string]string{"creditapi.service": "creditapi serve", "adcredit-flush.service": "adcredit -flush"} {
+	for name, command := range map[string]string{"creditapi.service": "creditapi serve", "creditapi-purge.service": "creditapi purge", "adcredit-flush.service": "adcredit -flush"} {
 		unit := "\n" + text(t, "systemd/"+name)
 		for _, line := range []string{
 			"ExecStart=/usr/local/bin/" + command, "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes",
@@ -119,14 +119,16 @@ func TestUnits(t *testing.T) {
 			}
 		}
 	}
-	unit := text(t, "systemd/creditapi.service")
-	for _, line := range []string{
-		"ExecReload=/bin/kill -HUP $MAINPID", "DynamicUser=yes", "StateDirectory=adcredit", "RestartPreventExitStatus=2 78",
-		// An empty line stands for a file that is not there; creditapi/config knows it.
-		"LoadCredential=database-password:/etc/adcredit/database-password", `SetCredential=database-password:\n`,
-	} {
-		if !strings.Contains(unit, "\n"+line+"\n") {
-			t.Errorf("creditapi.service has no line %s", line)
+	for name, lines := range map[string][]string{"creditapi.service": {"ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=2 78"}, "creditapi-purge.service": nil} {
+		unit := text(t, "systemd/"+name)
+		for _, line := range append(lines,
+			"DynamicUser=yes", "User=creditapi", "StateDirectory=adcredit",
+			// An empty line stands for a file that is not there; creditapi/config knows it.
+			"LoadCredential=database-password:/etc/adcredit/database-password", `SetCredential=database-password:\n`,
+		) {
+			if !strings.Contains(unit, "\n"+line+"\n") {
+				t.Errorf("%s has no line %s", name, line)
+			}
 		}
 	}
 }

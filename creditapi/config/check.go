@@ -13,6 +13,10 @@ import (
 	"adcredit/etc"
 )
 
+// leastRetention is what store.Purge asks for: a listen may be completed 30 days
+// late.
+const leastRetention Days = 32
+
 // letters says whether s is n letters of the alphabet that begins with first.
 func letters(s string, n int, first rune) bool {
 	return len(s) == n && strings.IndexFunc(s, func(r rune) bool { return r < first || r >= first+26 }) < 0
@@ -70,6 +74,9 @@ func (c *Config) Check() []etc.Problem {
 	}
 	if !(c.AttentionShare >= 0 && c.AttentionShare <= 1) { // said so that it refuses nan too
 		report("attention_share", "%v is out of range; write 0 (none) to 1 (all), like 0.1 for every tenth", c.AttentionShare)
+	}
+	if c.Retention < leastRetention {
+		report("retention", "%v is too short: what is younger than %v may still be needed; write %v to %v", c.Retention, leastRetention, leastRetention, Days(maxDays))
 	}
 	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("log_format", c.LogFormat, "text", "json")

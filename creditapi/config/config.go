@@ -65,6 +65,9 @@ type Config struct {
 	// AttentionShare of the listens ask for a digit in the middle of the ad.
 	AttentionShare float64 `toml:"attention_share" like:"0.1"`
 
+	// Retention is how old callers' numbers may become in our tables.
+	Retention Days `toml:"retention"`
+
 	LogLevel   string `toml:"log_level"`
 	LogFormat  string `toml:"log_format"`  // text or json
 	LogNumbers bool   `toml:"log_numbers"` // false: numbers of callers are masked
@@ -90,6 +93,7 @@ func Default(getenv func(string) string) *Config {
 		ClockTolerance:      time.Second,
 		StartsPerDay:        10,
 		ListensPerDay:       5,
+		Retention:           400,
 		LogLevel:            "info",
 		LogFormat:           "text",
 		state:               stateFolder(getenv, os.Geteuid()),
