@@ -33,6 +33,9 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 bench: ## ratios against a floor measured in the same run, on a real MariaDB
 	@tests/run bench
 
+faults: ## kills and cuts everything while money moves, for FAULTS (default 5m)
+	@tests/run faults
+
 install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is there
 	install -D -m 755 bin/adcredit $(DESTDIR)$(PREFIX)/bin/adcredit
 	install -D -m 755 bin/creditapi $(DESTDIR)$(PREFIX)/bin/creditapi
@@ -48,4 +51,4 @@ install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is t
 clean: ## remove what build made
 	rm -rf bin
 
-.PHONY: help build demo test check lint fuzz bench install clean
+.PHONY: help build demo test check lint fuzz bench faults install clean
