@@ -72,7 +72,9 @@ func (s *Store) a2billing(ctx context.Context) (a2billing, error) {
 }
 
 // errCluster: a credit on one node would be unknown to the others.
-var errCluster = errors.New("a Galera cluster does not replicate MyISAM, and cc_card or cc_logrefill is kept so; run: creditapi a2billing convert")
+// Converting them there would be worse: each node converts the rows that it has.
+var errCluster = errors.New("a Galera cluster does not replicate MyISAM, and cc_card or cc_logrefill is kept so: " +
+	"stop all nodes but the one that A2Billing writes to, run creditapi a2billing convert there, and let the others join with empty data folders")
 
 // unfit finds out why a grant could not be kept here, by its own statements
 // for an entry that does not exist. An ad is offered only where it can be paid.
@@ -99,8 +101,14 @@ func (s *Store) unfit(ctx context.Context, way credit.Way) (reason, err error) {
 }
 
 // variable reads one of a server, "" when it knows none of that name.
-func (s *Store) variable(ctx context.Context, name string) (value string, err error) {
-	err = s.pool().row(ctx, `SHOW VARIABLES LIKE '`+name+`'`).Scan(&name, &value)
+func (s *Store) variable(ctx context.Context, name string) (string, error) {
+	return s.value(ctx, `SHOW VARIABLES LIKE '`+name+`'`)
+}
+
+// value reads what a SHOW of one name says.
+func (s *Store) value(ctx context.Context, show string) (value string, err error) {
+	var name string
+	err = s.pool().row(ctx, show).Scan(&name, &value)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}

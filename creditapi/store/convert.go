@@ -118,6 +118,11 @@ func (s *Store) Convert(ctx context.Context, progress func(done Conversion, took
 
 // convert runs the statements on one connection.
 func (s *Store) convert(ctx context.Context, todo []Conversion, progress func(done Conversion, took time.Duration)) error {
+	if nodes, err := s.value(ctx, "SHOW STATUS LIKE 'wsrep_cluster_size'"); err != nil {
+		return err
+	} else if nodes > "1" {
+		return fmt.Errorf("%s nodes have these tables, and not the same rows in them: %w", nodes, errCluster)
+	}
 	enforced, err := s.variable(ctx, "enforce_gtid_consistency")
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ type Server struct {
 	program string
 	chroot  string // where the program has a root of its own
 	args    []string
+	env     []string // beyond our own
 	cmd     *exec.Cmd
 	gone    chan struct{} // closed when the process has ended
 	root    *sql.DB
@@ -75,11 +76,16 @@ func NewMariaDB(tb testing.TB, o MariaDBOptions) *Server {
 func (s *Server) init(tb testing.TB, o MariaDBOptions) {
 	tb.Helper()
 	s.program = mustProgram(tb, "mariadbd")
-	install := mustProgram(tb, "mariadb-install-db")
 	s.place(tb, o.Dir, "mariadb-")
-	s.args = append(s.args, "--innodb-log-file-size=32M",
-		"--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci") // as Debian ships it
-	s.args = append(s.args, o.Args...)
+	s.args = append(append(s.args, asDebian...), o.Args...)
+	s.systemTables(tb)
+	s.Start(tb)
+}
+
+// systemTables makes MariaDB's own tables in an empty folder.
+func (s *Server) systemTables(tb testing.TB) {
+	tb.Helper()
+	install := mustProgram(tb, "mariadb-install-db")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, install, "--no-defaults", "--user=root", "--skip-test-db",
@@ -87,8 +93,10 @@ func (s *Server) init(tb testing.TB, o MariaDBOptions) {
 	if err != nil {
 		tb.Fatalf("lab: make MariaDB's system tables with %s: %v\n%s", install, err, out)
 	}
-	s.Start(tb)
 }
+
+// asDebian are settings of Debian's own MariaDB, but for the size of its log.
+var asDebian = []string{"--innodb-log-file-size=32M", "--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"}
 
 // place says where the server keeps its things, and makes the arguments that
 // both kinds of servers have.
@@ -117,6 +125,7 @@ func (s *Server) Start(tb testing.TB) {
 	tb.Helper()
 	cmd := exec.Command(s.program, s.args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: s.chroot}
+	cmd.Env = append(os.Environ(), s.env...)
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("lab: start %s: %v", s.program, err)
 	}
