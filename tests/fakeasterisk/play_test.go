@@ -161,3 +161,23 @@ func TestPlayback(t *testing.T) {
 		"200 result=0", "200 result=1 (SUCCESS)", "200 result=6", "200 result=-2")
 	wantTime(t, tr, 4, 500*time.Millisecond)
 }
+
+// A playing that the next command comes upon ends, and has no reply.
+func TestACommandStopsAPlaying(t *testing.T) {
+	t.Parallel()
+	tr := play(t, Call{Sounds: soundsDir(t), AnswerTime: -1}, "ANSWER", `!send STREAM FILE ad \"\"\n`, "!sleep 100ms", "NOOP", `STREAM FILE ad "" 1600`)
+	wantReplies(t, tr, "200 result=0", "200 result=0", "200 result=0 endpos=3200")
+	if len(tr.Heard) != 2 || tr.Heard[0].Complete() || tr.Heard[0].MS < 80 {
+		t.Errorf("heard %+v, want 100 of 400 ms and then the rest", tr.Heard)
+	}
+}
+
+// A caller who listens presses what was said.
+func TestPressWhatWasSaid(t *testing.T) {
+	t.Parallel()
+	tr := play(t, Call{NumberTime: -1, AnswerTime: -1, Acts: []Act{
+		Press(OnCommand("WAIT FOR DIGIT").Plus(50*time.Millisecond), "?"),
+		Press(OnCommand("WAIT FOR DIGIT").Nth(2).Plus(50*time.Millisecond), "?"),
+	}}, "ANSWER", "WAIT FOR DIGIT 100", `SAY DIGITS 7 ""`, "WAIT FOR DIGIT 2000")
+	wantReplies(t, tr, "200 result=0", "200 result=0", "200 result=0", "200 result=55")
+}
