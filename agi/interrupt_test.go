@@ -3,6 +3,7 @@ package agi_test
 import (
 	"bufio"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -81,3 +82,39 @@ func TestStreamFileForWithoutDeadlines(t *testing.T) {
 		t.Errorf("a name of two lines: %v", err)
 	}
 }
+
+// It stops a playing on every kind of stream that can wait with a limit.
+func TestStreamFileForOn(t *testing.T) {
+	for name, streams := range deadlines {
+		t.Run(name, func(t *testing.T) {
+			toUs, ours := streams(t)
+			if _, err := io.WriteString(toUs, asterisk22); err != nil {
+				t.Fatal(err)
+			}
+			s := agi.New()
+			t.Cleanup(func() { s.Close() })
+			if err := s.Attach(ours, asterisk(func(command string) {
+				if command == "NOOP\n" {
+					io.WriteString(toUs, "200 result=0\n")
+				}
+			})); err != nil {
+				t.Fatal(err)
+			}
+			within(t, func() {
+				for range 3 { // the deadline of one must not end the next
+					if r, stopped, err := s.StreamFileFor(5*time.Millisecond, "ad", ""); !stopped || err != nil {
+						t.Errorf("%+v, stopped %v: %v", r, stopped, err)
+					}
+				}
+				if r, err := s.Noop(); err != nil || r.Res != 0 {
+					t.Errorf("the next command: %+v, %v", r, err)
+				}
+			})
+		})
+	}
+}
+
+// asterisk is what hears our commands, one in each write.
+type asterisk func(command string)
+
+func (a asterisk) Write(b []byte) (int, error) { a(string(b)); return len(b), nil }
