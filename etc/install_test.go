@@ -108,7 +108,7 @@ func TestUnits(t *testing.T) {
 	if err != nil || len(units) != 5 {
 		t.Fatalf("units: %q, %v", units, err)
 	}
-	for name, command := range map[string]string{"creditapi.service": "creditapi serve", "creditapi-purge.service": "creditapi purge", "adcredit-flush.service": "adcredit -flush"} {
+	for name, command := range map[string]string{"creditapi.service": "creditapi serve", "creditapi-purge.service": "creditapi purge", "adcredit-flush.service": "adcredit -flush -due"} {
 		unit := "\n" + text(t, "systemd/"+name)
 		for _, line := range []string{
 			"ExecStart=/usr/local/bin/" + command, "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes",

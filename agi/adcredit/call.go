@@ -15,13 +15,9 @@ import (
 	"adcredit/etc"
 )
 
-const (
-	// replyAfterHangup bounds the wait for the reply in progress once the caller
-	// is gone: Asterisk sends it at once, and extension h waits for us.
-	replyAfterHangup = 5 * time.Second
-	// othersTime is what a caller may wait for completions of other accounts.
-	othersTime = 50 * time.Millisecond
-)
+// replyAfterHangup bounds the wait for the reply in progress once the caller is
+// gone: Asterisk sends it at once, and extension h waits for us.
+const replyAfterHangup = 5 * time.Second
 
 // call is one run under AGI().
 func call(ctx context.Context, cfg *config.Config, word string, shell bool, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -40,7 +36,7 @@ func call(ctx context.Context, cfg *config.Config, word string, shell bool, stdi
 	if err := tell(s, outcome); err != nil {
 		return unspoken(err, stdout, stderr)
 	}
-	deliverOthers(client)
+	deliverOthers(client, outcome)
 	return exitOK
 }
 
@@ -109,19 +105,6 @@ func unspoken(err error, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "adcredit: %s\nadcredit speaks AGI: Asterisk runs it. Try adcredit -help.\n", etc.MaskNumbers(err.Error()))
 	return exitFailed
-}
-
-// deliverOthers uses a moment of this run for completions that wait, after the
-// caller's own business.
-func deliverOthers(client *creditclient.Client) {
-	if client == nil {
-		return // said already
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), othersTime)
-	defer cancel()
-	if _, err := client.Flush(ctx, false); err != nil {
-		slog.Warn("the spool could not be read", "error", err)
-	}
 }
 
 // masked hides the middle of an account's name in logs.

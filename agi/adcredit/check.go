@@ -40,16 +40,16 @@ func check(ctx context.Context, cfg *config.Config, stdout io.Writer) int {
 		findings = append(findings, finding{what: "creditapi", err: err, note: "answers to this key at " + strings.Join(cfg.URLs, ", ")})
 	}
 	spool := &creditclient.Spool{Dir: cfg.SpoolDir}
-	findings = append(findings, finding{what: "spool", err: spool.Check(), note: waiting(spool.Entries())})
+	findings = append(findings, finding{what: "spool", err: spool.Check(), note: waiting(spool.Look())})
 	findings = append(findings, checkSounds(cfg, ads)...)
 	return report(stdout, findings)
 }
 
-func waiting[T any](entries []T, err error) string {
+func waiting(held creditclient.Held, err error) string {
 	if err != nil {
 		return err.Error()
 	}
-	return fmt.Sprintf("%d completions wait", len(entries))
+	return fmt.Sprintf("%d completions wait; for a person: %d in refused/, %d in corrupt/", held.Waiting, held.Refused, held.Corrupt)
 }
 
 func checkSounds(cfg *config.Config, ads wire.Sounds) []finding {

@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"adcredit/agi/config"
 	"adcredit/agi/creditclient"
@@ -40,11 +39,12 @@ func main() {
 // run is the program with its streams in hand.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	// First of all: a Go program dies of SIGHUP, which Asterisk sends at hangup,
-	// and of SIGPIPE on standard output, before it can report anything.
+	// of SIGPIPE on standard output, and of SIGXFSZ where ulimit -f forbids it to
+	// write, before it can report anything.
 	// Nothing is undone at the end: the process ends with the call, and each
 	// system call counts.
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGHUP, syscall.SIGTERM)
-	signal.Ignore(syscall.SIGPIPE)
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 
 	o := options{}
 	if getenv("AST_VERSION") != "" {
@@ -65,15 +65,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	case o.check:
 		return check(ctx, cfg, stdout)
 	case o.flush:
-		return flush(ctx, cfg, stdout, stderr)
+		return flush(ctx, cfg, o.due, stdout, stderr)
 	}
 	return call(ctx, cfg, o.word, getenv("AST_VERSION") == "", stdin, stdout, stderr)
 }
 
 type options struct {
-	config       string
-	check, flush bool
-	word         string // AGI(adcredit,WORD)
+	config            string
+	check, flush, due bool
+	word              string // AGI(adcredit,WORD)
 }
 
 // parse reads the flags of a shell; done says that there is nothing left to do.
@@ -84,6 +84,7 @@ func (o *options) parse(args []string, stdout, stderr io.Writer) (code int, done
 	flags.StringVar(&o.config, "config", "", "")
 	flags.BoolVar(&o.check, "check", false, "")
 	flags.BoolVar(&o.flush, "flush", false, "")
+	flags.BoolVar(&o.due, "due", false, "")
 	showVersion := flags.Bool("version", false, "")
 	help := flags.Bool("help", false, "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -101,6 +102,9 @@ func (o *options) parse(args []string, stdout, stderr io.Writer) (code int, done
 		return exitOK, true
 	case o.check && o.flush:
 		fmt.Fprintln(stderr, "adcredit: -check and -flush are two errands: run one after the other")
+		return exitUsage, true
+	case o.due && !o.flush:
+		fmt.Fprintln(stderr, "adcredit: -due goes with -flush")
 		return exitUsage, true
 	}
 	o.word = firstOf(flags.Args())
@@ -123,7 +127,8 @@ const usage = `adcredit: ad-funded call credit, for Asterisk's dialplan
 
   From a shell:
     adcredit -check      look over configuration, key, creditapi, sounds and spool
-    adcredit -flush      deliver the completions that wait in the spool
+    adcredit -flush      deliver the completions that wait in the spool; with -due
+                         not those that failed a moment ago
     adcredit -version    print the version
     adcredit < FILE      speak AGI with the lines of FILE, to try a configuration
 
@@ -142,25 +147,4 @@ func newClient(cfg *config.Config) (*creditclient.Client, error) {
 	return creditclient.New(creditclient.Config{
 		URLs: cfg.URLs, Key: string(key), CA: cfg.TLSCA, Cert: cfg.TLSCert, CertKey: cfg.TLSKey, Timeout: cfg.Timeout, SpoolDir: cfg.SpoolDir, Agent: "adcredit/" + version,
 	})
-}
-
-// flush delivers everything that waits, however lately it was tried.
-func flush(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) int {
-	client, err := newClient(cfg)
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitConfig
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	done, err := client.Flush(ctx, true)
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
-	}
-	fmt.Fprintf(stdout, "%d delivered, %d refused for good, %d still waiting in %s\n", done.Delivered, done.Refused, done.Waiting, cfg.SpoolDir)
-	if done.Waiting > 0 {
-		return exitFailed
-	}
-	return exitOK
 }

@@ -29,6 +29,9 @@ const (
 	Failed     Status = "ERROR"
 )
 
+// Unreachable is the cause of an outcome without an answer from creditapi.
+const Unreachable = "unreachable"
+
 // Outcome is what the dialplan is told.
 type Outcome struct {
 	Status   Status
@@ -67,7 +70,7 @@ func unanswered(err error) Outcome {
 	switch {
 	case !errors.As(err, &refused):
 		slog.Warn("the balance could not be read", "error", err)
-		return Outcome{Status: Unknown, Cause: "unreachable"}
+		return Outcome{Status: Unknown, Cause: Unreachable}
 	case refused.Code == wire.AccountNotFound || refused.Code == wire.AccountAmbiguous:
 		return Outcome{Status: NoAccount, Cause: string(refused.Code)}
 	}

@@ -52,7 +52,7 @@ func TestWhatWasPressedIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	respond = problem(wire.Inattentive)
-	if done, err := c.Flush(t.Context(), true); err != nil || done.Refused != 1 {
+	if done, err := c.Flush(t.Context(), true, silently); err != nil || done.Refused != 1 {
 		t.Errorf("flush: %+v, %v", done, err)
 	}
 	if len(told) != 2 || told[0] != "7" || told[1] != "7" {

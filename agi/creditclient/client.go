@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"adcredit/agi/callflow"
@@ -48,13 +49,16 @@ type Client struct {
 	cfg     Config
 	servers []*server
 	spool   *Spool
+
+	hangup sync.Once
+	goneAt time.Time // when the caller was seen to be gone; set by hangup
 }
 
 var _ callflow.Credits = (*Client)(nil)
 
 // New makes a client; nothing is dialled and no folder is touched yet.
 func New(cfg Config) (*Client, error) {
-	c := &Client{cfg: cfg, spool: &Spool{Dir: cfg.SpoolDir}}
+	c := &Client{cfg: cfg, spool: newSpool(cfg.SpoolDir)}
 	for _, u := range cfg.URLs {
 		s, err := newServer(u, cfg)
 		if err != nil {
@@ -72,11 +76,12 @@ func New(cfg Config) (*Client, error) {
 func (c *Client) Spool() *Spool { return c.spool }
 
 // step bounds one step by the timeout. The end of ctx means that the caller
-// hung up: what is owed then has afterHangup left.
+// hung up: what is owed then has afterHangup left, over all steps together.
 func (c *Client) step(ctx context.Context) (context.Context, context.CancelFunc) {
 	step, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.Timeout)
 	stop := context.AfterFunc(ctx, func() {
-		short := time.AfterFunc(afterHangup, cancel)
+		c.hangup.Do(func() { c.goneAt = time.Now() })
+		short := time.AfterFunc(time.Until(c.goneAt.Add(afterHangup)), cancel)
 		context.AfterFunc(step, func() { short.Stop() })
 	})
 	return step, func() { stop(); cancel() }
@@ -98,11 +103,13 @@ func (c *Client) Credit(ctx context.Context, account, destination string) (wire.
 }
 
 // Start implements callflow.Credits. Completions of the same account that wait
-// here are delivered first: one of them may be what the caller needs.
+// here are delivered first: one of them may be what the caller needs. Who hangs
+// up meanwhile has a listen perhaps, and only its answer tells which to abandon:
+// it is still waited for.
 func (c *Client) Start(ctx context.Context, req wire.StartListen) (wire.Listen, error) {
-	c.deliverOwn(ctx, req.Account)
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	ctx, cancel := c.step(ctx)
 	defer cancel()
+	c.deliverOwn(ctx, req.Account)
 	var answer wire.Listen
 	var key [16]byte
 	rand.Read(key[:])
@@ -148,17 +155,19 @@ func askable(l wire.Listen) bool {
 
 // Complete implements callflow.Credits: first to disk, then to creditapi.
 func (c *Client) Complete(ctx context.Context, account string, listen wire.Listen, heard wire.Heard) (wire.Grant, error) {
-	entry := Entry{Version: entryVersion, Listen: listen.ID, Account: account, Heard: heard}
-	kept := c.spool.Put(entry)
-	if kept != nil {
+	entry, lost := c.spool.Put(Entry{Version: entryVersion, Listen: listen.ID, Account: account, Heard: heard})
+	if lost != nil {
 		slog.Error("a completion could not be kept on disk: if it can't be sent now it must be repaired by hand",
-			"error", kept, "listen", listen.ID, "endpos", heard.Endpos, "played_ms", heard.PlayedMS, "heard_at", heard.HeardAt)
+			"error", lost, "listen", listen.ID, "endpos", heard.Endpos, "played_ms", heard.PlayedMS, "heard_at", heard.HeardAt)
 	}
 	ctx, cancel := c.step(ctx)
 	defer cancel()
 	grant, err := c.deliver(ctx, entry)
-	if err != nil && kept == nil && !settled(err) {
-		return grant, fmt.Errorf("%w: %w", callflow.ErrPending, err)
+	switch {
+	case lost != nil && (err == nil || settled(err)):
+		slog.Info("the completion that could not be kept was sent: nothing is to be repaired", "listen", listen.ID)
+	case lost == nil && err != nil && !settled(err):
+		err = fmt.Errorf("%w: %w", callflow.ErrPending, err)
 	}
 	return grant, err
 }
@@ -179,60 +188,4 @@ func (c *Client) Sounds(ctx context.Context) (wire.Sounds, error) {
 	var answer wire.Sounds
 	err := c.send(ctx, request{method: http.MethodGet, path: "/v1/sounds", into: &answer, sane: func() bool { return answer.Node != "" }})
 	return answer, err
-}
-
-// deliver posts one completion until it is answered for good or ctx ends, and
-// lets its spool entry go as money.md's rules say: when it is granted, when it
-// is recorded for a person, and into refused/ when it is refused for good.
-func (c *Client) deliver(ctx context.Context, e Entry) (wire.Grant, error) {
-	for {
-		var grant wire.Grant
-		err := c.send(ctx, request{method: http.MethodPost, path: "/v1/listens/" + e.Listen + "/complete", body: e.Heard, into: &grant,
-			sane: func() bool { return grant.ListenID == e.Listen && grant.Amount > 0 && grant.Currency != "" }})
-		var refused *wire.Error
-		switch {
-		case err == nil && grant.State == string(wire.InDoubt):
-			c.spool.Remove(e)
-			return grant, &wire.Error{Code: wire.InDoubt, Detail: "The grant is recorded and waits for a person."}
-		case err == nil:
-			c.spool.Remove(e)
-			return grant, nil
-		case errors.As(err, &refused) && refused.Code == wire.TooEarly && refused.RetryAfterMS > 0:
-			if !wait(ctx, time.Duration(refused.RetryAfterMS)*time.Millisecond) {
-				return grant, err
-			}
-		case settled(err):
-			slog.Error("creditapi refused a completion for good", "listen", e.Listen, "code", refused.Code)
-			c.spool.Refuse(e)
-			return grant, err
-		default:
-			c.spool.Retry(e)
-			return grant, err
-		}
-	}
-}
-
-// settled reports whether creditapi has answered for good: the entry needs no
-// further delivery.
-func settled(err error) bool {
-	var refused *wire.Error
-	if !errors.As(err, &refused) {
-		return false
-	}
-	switch refused.Code.Status() {
-	case http.StatusAccepted, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity:
-		return true
-	}
-	return false
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -163,6 +163,9 @@ func TestStartRefusesASoundThatIsAPath(t *testing.T) {
 	}
 }
 
+// The spool's file of listen l1 and account cid:1.
+var kept1 = Entry{Listen: "l1", Account: "cid:1"}.name()
+
 const grant = `{"listen_id":"l1","state":"logged","amount":"50.00000","credit":"57.00000","currency":"XOF","sufficient":true}`
 
 func TestCompletion(t *testing.T) {
@@ -175,21 +178,21 @@ func TestCompletion(t *testing.T) {
 	}{
 		{"granted", answer(200, "application/json", grant), nil, ""},
 		{"in doubt", answer(202, "application/json", strings.Replace(grant, "logged", "in_doubt", 1)), wire.InDoubt, ""},
-		{"somebody else's grant", answer(200, "application/json", strings.Replace(grant, "l1", "l2", 1)), callflow.ErrPending, "l1.json"},
-		{"not heard", problem(wire.NotHeard), wire.NotHeard, "refused/l1.json"},
-		{"window over", problem(wire.ListenExpired), wire.ListenExpired, "refused/l1.json"},
-		{"listen unknown on this node of a cluster", problem(wire.ListenNotFound), callflow.ErrPending, "l1.json"},
-		{"key revoked", problem(wire.Unauthorized), callflow.ErrPending, "l1.json"},
-		{"other node's key", problem(wire.Forbidden), callflow.ErrPending, "l1.json"},
-		{"a proxy's 409", answer(409, "text/plain", "conflict"), callflow.ErrPending, "l1.json"},
-		{"database down", problem(wire.Unavailable), callflow.ErrPending, "l1.json"},
-		{"a redirect", answer(302, "text/plain", ""), callflow.ErrPending, "l1.json"},
+		{"somebody else's grant", answer(200, "application/json", strings.Replace(grant, "l1", "l2", 1)), callflow.ErrPending, kept1},
+		{"not heard", problem(wire.NotHeard), wire.NotHeard, "refused/" + kept1},
+		{"window over", problem(wire.ListenExpired), wire.ListenExpired, "refused/" + kept1},
+		{"listen unknown on this node of a cluster", problem(wire.ListenNotFound), callflow.ErrPending, kept1},
+		{"key revoked", problem(wire.Unauthorized), callflow.ErrPending, kept1},
+		{"other node's key", problem(wire.Forbidden), callflow.ErrPending, kept1},
+		{"a proxy's 409", answer(409, "text/plain", "conflict"), callflow.ErrPending, kept1},
+		{"database down", problem(wire.Unavailable), callflow.ErrPending, kept1},
+		{"a redirect", answer(302, "text/plain", ""), callflow.ErrPending, kept1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := client(t, time.Second, "http://127.0.0.1:1")
 			kept := false
 			url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				_, err := os.Stat(filepath.Join(c.cfg.SpoolDir, "l1.json"))
+				_, err := os.Stat(filepath.Join(c.cfg.SpoolDir, kept1))
 				kept = err == nil
 				row.h(w, r)
 			})
@@ -259,74 +262,43 @@ func TestHangupShortensAStepAndNeverCancelsIt(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("an hour's timeout was not shortened after the hangup")
 	}
-}
-
-func TestWaitingCompletionsOfTheAccountGoFirst(t *testing.T) {
-	var order []string
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		order = append(order, r.URL.Path)
-		if strings.HasSuffix(r.URL.Path, "/complete") {
-			answer(200, "application/json", grant)(w, r)
-			return
-		}
-		problem(wire.NotNeeded)(w, r)
-	})
-	c := client(t, time.Second, url)
-	later := time.Now().Add(time.Hour)
-	for _, e := range []Entry{{Version: 1, Listen: "l1", Account: "cid:1", Attempts: 9, Next: later}, {Version: 1, Listen: "l2", Account: "cid:2"}} {
-		if err := c.spool.Put(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, err := c.Start(t.Context(), wire.StartListen{Account: "cid:1", CallID: "a/1"})
-	if !errors.Is(err, wire.NotNeeded) || strings.Join(order, " ") != "/v1/listens/l1/complete /v1/listens" {
-		t.Errorf("%v: %v", order, err)
+	next, cancelNext := c.step(gone)
+	defer cancelNext()
+	select {
+	case <-next.Done():
+	case <-time.After(afterHangup / 2):
+		t.Error("the next step after the hangup has a time of its own: extension h waits for both")
 	}
 }
 
-func TestFlush(t *testing.T) {
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case strings.Contains(r.URL.Path, "l1"):
-			answer(200, "application/json", grant)(w, r)
-		case strings.Contains(r.URL.Path, "l2"):
-			problem(wire.ListenExpired)(w, r)
-		default:
-			problem(wire.Unavailable)(w, r)
-		}
-	})
-	c := client(t, time.Second, url)
-	for _, id := range []string{"l1", "l2", "l3"} {
-		if err := c.spool.Put(Entry{Version: 1, Listen: id, Account: "cid:1"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(c.cfg.SpoolDir, "x.json"), []byte("not ours"), 0o600); err != nil {
+func TestAHangupSaysNothingAboutAServer(t *testing.T) {
+	c := client(t, time.Hour, "http://127.0.0.1:1", "http://127.0.0.1:1")
+	if err := os.MkdirAll(c.cfg.SpoolDir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	done, err := c.Flush(t.Context(), true)
-	if done != (Flushed{Delivered: 1, Refused: 1, Waiting: 1}) || err != nil {
-		t.Errorf("%+v, %v", done, err)
+	gone, hangup := context.WithCancel(t.Context())
+	slow := serve(t, func(_ http.ResponseWriter, r *http.Request) { hangup(); <-r.Context().Done() })
+	s, err := newServer(slow, c.cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if left := files(t, c.cfg.SpoolDir); left != "corrupt/x.json l3.json refused/l2.json" {
-		t.Errorf("left: %s", left)
+	c.servers[0] = s
+	if _, err := c.Credit(gone, "cid:1", ""); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
 	}
-	entries, _ := c.spool.Entries()
-	if len(entries) != 1 || entries[0].Attempts != 1 || !entries[0].Next.After(time.Now()) {
-		t.Errorf("no backoff: %+v", entries)
-	}
-	if done, _ := c.Flush(t.Context(), false); done.Waiting != 1 {
-		t.Errorf("an entry that is not due was tried: %+v", done)
+	if down := files(t, c.cfg.SpoolDir); down != "" {
+		t.Errorf("a server is avoided since the caller hung up: %s", down)
 	}
 }
 
-func TestSpoolRefusesAFolderThatOthersMayWrite(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	err := (&Spool{Dir: dir}).Put(Entry{Version: 1, Listen: "l1"})
-	if err == nil || !strings.Contains(err.Error(), "chmod 700 "+dir) {
-		t.Errorf("got %v", err)
+func TestAListenThatStartsWhileTheCallerHangsUpIsKnown(t *testing.T) {
+	gone, hangup := context.WithCancel(t.Context())
+	body, _ := json.Marshal(wire.Listen{ID: "l1", Sound: "ads/x", Samples: 8000, RateHz: 8000, DurationMS: 1000, Reward: 1})
+	c := client(t, 10*time.Second, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		hangup()
+		answer(201, "application/json", string(body))(w, r)
+	}))
+	if l, err := c.Start(gone, wire.StartListen{Account: "cid:1", CallID: "a/1"}); err != nil || l.ID != "l1" {
+		t.Errorf("listen %q, %v: nobody can abandon it, and its reward is held", l.ID, err)
 	}
 }

@@ -87,13 +87,18 @@ func (c *Client) send(ctx context.Context, r request) error {
 		if deadline, ok := ctx.Deadline(); ok && i < len(servers)-1 {
 			try, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		}
+		began := time.Now()
 		answered, err := s.ask(try, r)
 		cancel()
 		if answered {
 			return err
 		}
 		failure = err
-		s.avoid(len(servers))
+		// One that we did not wait for, since the caller hung up or has no more
+		// time for others, may be as good as ever.
+		if ctx.Err() == nil || time.Since(began) >= c.cfg.Timeout/4 {
+			s.avoid(len(servers))
+		}
 		if ctx.Err() != nil {
 			break
 		}

@@ -1,10 +1,10 @@
 package creditclient
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -19,76 +19,96 @@ import (
 // Spool keeps completions until creditapi has taken them: one file each,
 // written, synced and renamed before the first attempt to send it. It holds no
 // key, so that keys can be rotated while entries wait.
+//
+// A file is never written again: who delivers it holds its lock ([Claim]), and
+// when it is due next is its time of modification. So two processes never send
+// the same entry at once, a full disk keeps no attempt from being noted, and
+// nothing that was delivered comes back.
 type Spool struct {
-	Dir string // 0700, made when it is first needed
+	Dir  string // 0700, made when it is first needed
+	now  func() time.Time
+	sync func(*os.File) error
 }
+
+func newSpool(dir string) *Spool { return &Spool{Dir: dir, now: time.Now, sync: (*os.File).Sync} }
 
 const (
 	entryVersion = 1
 	entrySuffix  = ".json"
+	newPrefix    = ".new-"   // being written
 	refusedDir   = "refused" // refused for good: for a person to look at
 	corruptDir   = "corrupt" // not an entry of ours
-	maxEntry     = 4 << 10
+	maxEntry     = 64 << 10
 )
 
-// Entry is one completion that waits.
+// Entry is one completion that waits. Other fields of its file are ignored.
 type Entry struct {
-	Version  int        `json:"version"`
-	Listen   string     `json:"listen"`
-	Account  string     `json:"account"`
-	Heard    wire.Heard `json:"heard"`
-	Attempts int        `json:"attempts"`
-	Next     time.Time  `json:"next"` // not before
+	Version int        `json:"version"`
+	Listen  string     `json:"listen"`
+	Account string     `json:"account"`
+	Heard   wire.Heard `json:"heard"`
 }
 
-func (e Entry) name() string { return e.Listen + entrySuffix }
+// name begins with the listen, by which a person repairs what is lost, and ends
+// in the account's tag, so that the entries of one account are found without
+// reading the others. The first version had no tag.
+func (e Entry) name() string { return e.Listen + "." + tag(e.Account) + entrySuffix }
 
-// due grows from 5 s to an hour between attempts.
-func (e Entry) due() time.Duration {
-	return min(5*time.Second<<min(uint(e.Attempts), 10), time.Hour) // a count that is no count waits longest
+// tag tells accounts apart, in 32 bits: two may share one. The number itself
+// stands only in the file.
+func tag(account string) string {
+	sum := fnv.New32a()
+	sum.Write([]byte(account))
+	return fmt.Sprintf("%08x", sum.Sum32())
 }
 
-// Put keeps an entry. When it returns nil the entry survives a power cut.
-func (s *Spool) Put(e Entry) error {
+// Put keeps an entry and claims it. Without an error it survives a power cut;
+// with one it may be on disk all the same, and the claim knows.
+func (s *Spool) Put(e Entry) (*Claim, error) {
+	c := &Claim{Entry: e, spool: s}
 	if !isListen(e.Listen) {
-		return fmt.Errorf("spool: the listen's id is not one")
+		return c, errors.New("spool: the listen's id is not one")
 	}
 	if err := s.ready(); err != nil {
-		return err
+		return c, err
 	}
 	text, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("spool: encode: %w", err)
+		return c, fmt.Errorf("spool: encode: %w", err)
 	}
-	if err := s.write(e.name(), text); err != nil {
-		return fmt.Errorf("spool: keep a completion in %s: %w", s.Dir, err)
+	if c.file, err = s.write(e.name(), text); c.file != nil {
+		c.name = e.name()
 	}
-	return nil
+	if err != nil {
+		return c, fmt.Errorf("spool: keep a completion in %s: %w", s.Dir, err)
+	}
+	return c, nil
 }
 
-// write makes the file whole or not at all.
-func (s *Spool) write(name string, text []byte) error {
-	tmp, err := os.CreateTemp(s.Dir, ".new-*")
+// write makes the file whole or not at all, and returns it locked. What could
+// not be synced stays: it outlives everything but a power cut.
+func (s *Spool) write(name string, text []byte) (*os.File, error) {
+	tmp, err := os.CreateTemp(s.Dir, newPrefix+name+"-*")
+	if err != nil {
+		return nil, err
+	}
+	_ = lock(tmp) // nobody else knows the file
+	if _, err = tmp.Write(text); err != nil {
+		return nil, errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
+	}
+	unsynced := s.sync(tmp)
+	if err := os.Rename(tmp.Name(), filepath.Join(s.Dir, name)); err != nil {
+		return nil, errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
+	}
+	return tmp, errors.Join(unsynced, s.syncDir())
+}
+
+func (s *Spool) syncDir() error {
+	d, err := os.Open(s.Dir)
 	if err != nil {
 		return err
 	}
-	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(s.Dir, name))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return syncDir(s.Dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(s.sync(d), d.Close())
 }
 
 // ready makes the folder, and refuses one that others could write to: whoever
@@ -112,149 +132,69 @@ func (s *Spool) Check() error {
 	if info.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("spool: %s is open to others; mend it with: chmod 700 %s", s.Dir, s.Dir)
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Geteuid() {
-		return fmt.Errorf("spool: %s belongs to another user; mend it with: chown %d %s", s.Dir, os.Geteuid(), s.Dir)
+	if owner, foreign := foreigner(info); foreign {
+		return fmt.Errorf("spool: %s belongs to user %d and this runs as user %d: run it as the owner (sudo -u '#%d'), or mend it with: chown -R %d %s",
+			s.Dir, owner, os.Geteuid(), owner, os.Geteuid(), s.Dir)
 	}
 	return nil
 }
 
-// Remove lets an entry go that creditapi has taken. One that stays is harmless:
-// sending it again answers the same grant.
-func (s *Spool) Remove(e Entry) {
-	if err := os.Remove(filepath.Join(s.Dir, e.name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		slog.Warn("a delivered completion stays in the spool", "listen", e.Listen, "error", err)
+// foreigner says whose a file is when it is not ours.
+func foreigner(info fs.FileInfo) (owner uint32, foreign bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
 	}
+	return stat.Uid, int(stat.Uid) != os.Geteuid()
 }
 
-// Refuse sets an entry aside for a person.
-func (s *Spool) Refuse(e Entry) { s.setAside(e.name(), refusedDir) }
-
-func (s *Spool) setAside(name, folder string) {
-	to := filepath.Join(s.Dir, folder)
-	err := os.MkdirAll(to, 0o700)
-	if err == nil {
-		err = os.Rename(filepath.Join(s.Dir, name), filepath.Join(to, name))
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		slog.Error("a completion could not be set aside", "file", filepath.Join(s.Dir, name), "to", to, "error", err)
-	}
-}
-
-// Retry notes an attempt that failed and when the next is due.
-func (s *Spool) Retry(e Entry) {
-	if _, err := os.Stat(filepath.Join(s.Dir, e.name())); err != nil {
-		return // another process has delivered it meanwhile, or it was never kept
-	}
-	e.Attempts++
-	e.Next = time.Now().Add(e.due()).UTC()
-	text, err := json.Marshal(e)
-	if err == nil {
-		err = s.write(e.name(), text)
-	}
-	if err != nil {
-		slog.Warn("an attempt could not be noted in the spool", "listen", e.Listen, "error", err)
-	}
-}
-
-// Entries reads what waits. What is not an entry of ours is set aside.
-func (s *Spool) Entries() ([]Entry, error) {
-	files, err := os.ReadDir(s.Dir)
+// names lists the folder in no order. A folder that is not there is empty.
+func (s *Spool) names() ([]string, error) {
+	d, err := os.Open(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	var entries []Entry
-	for _, file := range files {
-		if !strings.HasSuffix(file.Name(), entrySuffix) || file.IsDir() {
-			continue
-		}
-		e, err := s.read(file.Name())
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // delivered by another process
-		case err != nil:
-			slog.Error("a file in the spool is not a completion of ours: it is set aside", "file", file.Name(), "error", err)
-			s.setAside(file.Name(), corruptDir)
-		default:
-			entries = append(entries, e)
-		}
-	}
-	return entries, nil
-}
-
-func (s *Spool) read(name string) (e Entry, err error) {
-	path := filepath.Join(s.Dir, name)
-	info, err := os.Lstat(path)
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
 	if err != nil {
-		return e, err
+		return nil, fmt.Errorf("spool: %w", err)
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !info.Mode().IsRegular() || info.Size() > maxEntry || ok && int(stat.Uid) != os.Geteuid() {
-		return e, errors.New("it is not a small file of this user's")
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return e, err
-	}
-	if err := json.Unmarshal(text, &e); err != nil {
-		return e, err
-	}
-	if e.Version != entryVersion || e.name() != name || !isListen(e.Listen) {
-		return e, errors.New("its version or its listen does not fit")
-	}
-	return e, nil
+	return names, nil
 }
 
-// deliverOwn delivers the account's completions within one step, however often
-// they failed: the caller waits for their own money.
-func (c *Client) deliverOwn(ctx context.Context, account string) {
-	entries, err := c.spool.Entries()
-	if err != nil {
-		slog.Warn("the spool could not be read", "error", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	for _, e := range entries {
-		if e.Account == account && ctx.Err() == nil {
-			c.report(e, c.flushOne(ctx, e))
+// Held counts what a spool has.
+type Held struct{ Waiting, Refused, Corrupt int }
+
+// Look counts, and changes nothing.
+func (s *Spool) Look() (h Held, err error) {
+	for _, folder := range []struct {
+		name string
+		n    *int
+	}{{".", &h.Waiting}, {refusedDir, &h.Refused}, {corruptDir, &h.Corrupt}} {
+		names, wrong := (&Spool{Dir: filepath.Join(s.Dir, folder.name)}).names()
+		err = errors.Join(err, wrong)
+		for _, name := range names {
+			if folder.n != &h.Waiting || strings.HasSuffix(name, entrySuffix) {
+				*folder.n++
+			}
 		}
 	}
+	return h, err
 }
 
-// Flushed counts what a flush has done.
-type Flushed struct{ Delivered, Refused, Waiting int }
-
-// Flush delivers what is due until ctx ends; all of it when force is set.
-func (c *Client) Flush(ctx context.Context, force bool) (Flushed, error) {
-	var done Flushed
-	entries, err := c.spool.Entries()
-	for _, e := range entries {
-		if ctx.Err() != nil || !force && time.Now().Before(e.Next) {
-			done.Waiting++
-			continue
-		}
-		switch err := c.flushOne(ctx, e); {
-		case err == nil || errors.Is(err, wire.InDoubt):
-			done.Delivered++
-		case settled(err):
-			done.Refused++
-		default:
-			c.report(e, err)
-			done.Waiting++
-		}
+// setAside moves a file out of the way, beside what lies there under its name.
+func (s *Spool) setAside(name, folder string) {
+	from, to := filepath.Join(s.Dir, name), filepath.Join(s.Dir, folder, strings.TrimPrefix(name, "."))
+	err := os.MkdirAll(filepath.Dir(to), 0o700)
+	if _, taken := os.Lstat(to); taken == nil {
+		to += "." + s.now().UTC().Format("20060102T150405.000000000")
 	}
-	return done, err
-}
-
-func (c *Client) flushOne(ctx context.Context, e Entry) error {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	_, err := c.deliver(ctx, e)
-	return err
-}
-
-func (c *Client) report(e Entry, err error) {
-	if err != nil {
-		slog.Warn("a completion still waits", "listen", e.Listen, "error", err)
+	if err == nil {
+		err = os.Rename(from, to)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // absent: another process was faster
+		slog.Error("a file of the spool could not be set aside", "file", from, "to", to, "error", err)
 	}
 }

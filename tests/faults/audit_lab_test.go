@@ -76,7 +76,8 @@ func (h *house) waiting(t *testing.T) (listens []string) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if id, ok := strings.CutSuffix(file.Name(), ".json"); ok {
+		if strings.HasSuffix(file.Name(), ".json") {
+			id, _, _ := strings.Cut(file.Name(), ".") // an account's tag follows
 			listens = append(listens, id)
 		}
 	}
