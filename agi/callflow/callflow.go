@@ -99,10 +99,13 @@ type Prompts struct {
 // wrong is an outcome too, and the call goes on as the dialplan says.
 func Run(ctx context.Context, ch Channel, credits Credits, c Call, r Rules) Outcome {
 	credit, err := credits.Credit(ctx, c.Account, c.Destination)
+	f := &flow{ch: ch, credits: credits, call: c, rules: r}
 	if err != nil {
+		if ctx.Err() != nil && ch.Alive() != nil { // a hangup ended the wait
+			return f.end(Abandoned, "hangup")
+		}
 		return unanswered(err)
 	}
-	f := &flow{ch: ch, credits: credits, call: c, rules: r}
 	f.out.Balance, f.out.Currency = credit.Announce.Amount, credit.Announce.Currency
 	switch {
 	case credit.Sufficient:
@@ -202,6 +205,10 @@ func (f *flow) keyTimeout() time.Duration { return cmp.Or(f.rules.KeyTimeout, 5*
 
 // earn plays one ad and reports it; again says that another one could help.
 func (f *flow) earn(ctx context.Context) (again bool) {
+	if ctx.Err() != nil { // gone: nothing is started that would hold a reward
+		f.cut("hangup")
+		return false
+	}
 	listen, err := f.credits.Start(ctx, wire.StartListen{
 		Account: f.call.Account, CallID: f.call.ID, Destination: f.call.Destination, Language: f.lang,
 	})
@@ -209,7 +216,7 @@ func (f *flow) earn(ctx context.Context) (again bool) {
 		f.notStarted(err)
 		return false
 	}
-	played, err := f.play(listen)
+	played, err := f.play(ctx, listen)
 	if err != nil || !heard(played, listen) {
 		f.abandon(ctx, listen, played, err)
 		return false
@@ -227,8 +234,8 @@ func (f *flow) earn(ctx context.Context) (again bool) {
 }
 
 // play makes sure that somebody listens before the ad begins.
-func (f *flow) play(listen wire.Listen) (Played, error) {
-	if err := f.ch.Alive(); err != nil {
+func (f *flow) play(ctx context.Context, listen wire.Listen) (Played, error) {
+	if err := errors.Join(ctx.Err(), f.ch.Alive()); err != nil {
 		return Played{}, err
 	}
 	if listen.Attention != nil {
@@ -260,15 +267,24 @@ func (f *flow) abandon(ctx context.Context, listen wire.Listen, played Played, p
 		slog.Error("the ad's file is not the campaign's: see adcredit -check", "sound", listen.Sound, "cause", cause,
 			"endpos", played.Endpos, "samples", listen.Samples, "played_ms", played.Took.Milliseconds())
 	}
-	if f.out.Granted == 0 { // an earlier ad of this call was heard: that stays the outcome
+	if f.cut(cause) {
 		f.out.Campaign, f.out.ListenID = listen.Campaign, listen.ID
-		f.end(Abandoned, cause)
 	}
 	err := f.credits.Abandon(ctx, listen.ID, wire.Abandon{Endpos: played.Endpos, PlayedMS: played.Took.Milliseconds(), Cause: cause})
 	if err != nil {
 		slog.Warn("creditapi was not told that the listen was abandoned: its reward is held until its window ends",
 			"listen", listen.ID, "error", err)
 	}
+}
+
+// cut ends a call whose ad was not heard to its end, unless an earlier one was:
+// that stays the outcome.
+func (f *flow) cut(cause string) bool {
+	if f.out.Granted > 0 {
+		return false
+	}
+	f.end(Abandoned, cause)
+	return true
 }
 
 // notStarted ends a call whose listen could not start. The caller was offered
@@ -283,7 +299,7 @@ func (f *flow) notStarted(err error) {
 		slog.Warn("the listen could not be started", "error", err)
 	}
 	if !known {
-		f.end(NoAd, "unreachable")
+		f.end(NoAd, Unreachable)
 		return
 	}
 	if refused.Code == wire.NotNeeded { // a grant that was waiting here arrived first
@@ -314,7 +330,7 @@ func (f *flow) notGranted(err error) {
 	case errors.As(err, &refused) && final(refused.Code):
 		f.end(Refused, string(refused.Code))
 	case errors.Is(err, ErrPending):
-		f.end(Pending, "unreachable")
+		f.end(Pending, Unreachable)
 	default: // neither sent nor kept; the log has all that is needed to repair it
 		f.end(Pending, "spool_failed")
 	}

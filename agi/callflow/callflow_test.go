@@ -275,3 +275,38 @@ func TestStatusIsSetLast(t *testing.T) {
 		t.Errorf("no balance in %v", v)
 	}
 }
+
+// The program is told to end, by a hangup or by the host that shuts down.
+func TestWhoIsGoneStartsNothing(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		when   func(s *situation, end func())
+		status Status
+		asked  string
+	}{
+		{"hangup while the balance is read", func(s *situation, end func()) {
+			end()
+			s.phone.gone, s.bank.creditErr = true, context.Canceled
+		}, Abandoned, ""},
+		{"shutdown while the balance is read", func(s *situation, end func()) {
+			end()
+			s.bank.creditErr = context.Canceled
+		}, Unknown, ""},
+		{"shutdown during the offer", func(_ *situation, end func()) { end() }, Abandoned, ""},
+		{"shutdown while the listen starts", func(s *situation, end func()) { s.bank.onStart = end }, Abandoned, "start fr, abandon l1 hangup"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			ctx, end := context.WithCancel(t.Context())
+			defer end()
+			s := granted()
+			row.when(s, end)
+			out := Run(ctx, &s.phone, &s.bank, s.call, s.rules)
+			if asked := strings.Join(s.bank.calls[1:], ", "); out.Status != row.status || asked != row.asked {
+				t.Errorf("%s after %q; want %s after %q", out.Status, asked, row.status, row.asked)
+			}
+			if slices.Contains(s.phone.log, "play ads/mangalou-fr") {
+				t.Error("an ad was played")
+			}
+		})
+	}
+}
