@@ -87,29 +87,37 @@ func (c *Client) step(ctx context.Context) (context.Context, context.CancelFunc)
 	return step, func() { stop(); cancel() }
 }
 
-// Credit implements callflow.Credits.
+// Credit implements callflow.Credits. Completions of the same account that wait
+// here are delivered before it says that credit is not enough: one of them may
+// be what the caller needs, and its listen would count as one that still plays.
 func (c *Client) Credit(ctx context.Context, account, destination string) (wire.Credit, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	var answer wire.Credit
+	answer, err := c.credit(ctx, account, destination)
+	if err == nil && !answer.Sufficient && c.deliverOwn(ctx, account) {
+		if again, err := c.credit(ctx, account, destination); err == nil {
+			return again, nil
+		}
+	}
+	return answer, err
+}
+
+func (c *Client) credit(ctx context.Context, account, destination string) (answer wire.Credit, err error) {
 	path := "/v1/accounts/" + url.PathEscape(account) + "/credit"
 	if destination != "" {
 		path += "?destination=" + url.QueryEscape(destination)
 	}
-	err := c.send(ctx, request{method: http.MethodGet, path: path, into: &answer, sane: func() bool {
+	err = c.send(ctx, request{method: http.MethodGet, path: path, into: &answer, sane: func() bool {
 		return answer.Account != "" && answer.Currency != "" && answer.Required >= 0 && answer.Offer.Reward >= 0
 	}})
 	return answer, err
 }
 
-// Start implements callflow.Credits. Completions of the same account that wait
-// here are delivered first: one of them may be what the caller needs. Who hangs
-// up meanwhile has a listen perhaps, and only its answer tells which to abandon:
-// it is still waited for.
+// Start implements callflow.Credits. Who hangs up meanwhile has a listen perhaps,
+// and only the answer tells which to abandon: it is still waited for.
 func (c *Client) Start(ctx context.Context, req wire.StartListen) (wire.Listen, error) {
 	ctx, cancel := c.step(ctx)
 	defer cancel()
-	c.deliverOwn(ctx, req.Account)
 	var answer wire.Listen
 	var key [16]byte
 	rand.Read(key[:])

@@ -70,13 +70,13 @@ func wait(ctx context.Context, d time.Duration) bool {
 
 // deliverOwn delivers the account's completions, however lately they were tried:
 // the caller waits for their own money, but no longer than half of a step.
-func (c *Client) deliverOwn(ctx context.Context, account string) {
+func (c *Client) deliverOwn(ctx context.Context, account string) (granted bool) {
 	names, err := c.spool.of(account)
 	if err != nil {
 		slog.Warn("the spool could not be read", "error", err)
 	}
 	if len(names) == 0 {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout/2)
 	defer cancel()
@@ -90,13 +90,16 @@ func (c *Client) deliverOwn(ctx context.Context, account string) {
 			e.end()
 			continue
 		}
-		if err := c.flushOne(ctx, e); err != nil {
-			slog.Warn("an earlier completion of this caller still waits", "listen", e.Listen, "error", err)
-			if unanswered(err) {
-				return
-			}
+		err := c.flushOne(ctx, e)
+		granted = granted || err == nil
+		if err != nil {
+			slog.Warn("an earlier completion of this caller is not granted", "listen", e.Listen, "error", err)
+		}
+		if unanswered(err) {
+			break
 		}
 	}
+	return granted
 }
 
 // Flushed counts what a flush has done. Waiting is what stays, by its cause: one

@@ -3,7 +3,6 @@ package creditclient
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,21 +29,33 @@ func granting(w http.ResponseWriter, r *http.Request) {
 	answer(200, "application/json", strings.Replace(grant, "l1", listenOf(r), 1))(w, r)
 }
 
+// What waits for the caller is granted before anything is offered, also when it
+// is not due; what waits for others is not their business.
 func TestWaitingCompletionsOfTheAccountGoFirst(t *testing.T) {
 	var order []string
 	c := client(t, time.Second, serve(t, func(w http.ResponseWriter, r *http.Request) {
-		order = append(order, r.URL.Path)
-		if strings.HasSuffix(r.URL.Path, "/complete") {
+		order = append(order, r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/complete"):
 			granting(w, r)
-			return
+		case len(order) > 1:
+			answer(200, "application/json", strings.Replace(credit, `"offer"`, `"sufficient":true,"offer"`, 1))(w, r)
+		default:
+			answer(200, "application/json", credit)(w, r)
 		}
-		problem(wire.NotNeeded)(w, r)
 	}))
 	put(t, c.spool, "l1", "cid:1").failed(&wire.Error{Code: wire.Forbidden}) // not due
 	put(t, c.spool, "l2", "cid:2").end()
-	_, err := c.Start(t.Context(), wire.StartListen{Account: "cid:1", CallID: "a/1"})
-	if !errors.Is(err, wire.NotNeeded) || strings.Join(order, " ") != "/v1/listens/l1/complete /v1/listens" {
-		t.Errorf("%v: %v", order, err)
+	got, err := c.Credit(t.Context(), "cid:1", "")
+	if !got.Sufficient || strings.Join(order, " ") != "credit complete credit" || err != nil {
+		t.Errorf("sufficient %v after %v: %v", got.Sufficient, order, err)
+	}
+	if left := files(t, c.cfg.SpoolDir); !strings.HasPrefix(left, "l2.") || strings.Contains(left, " ") {
+		t.Errorf("left: %s", left)
+	}
+	order = nil
+	if _, err := c.Credit(t.Context(), "cid:3", ""); err != nil || strings.Join(order, " ") != "credit" {
+		t.Errorf("for a caller without completions: %v, %v", order, err)
 	}
 }
 
@@ -66,8 +77,12 @@ func TestAnotherAccountOfTheSameTagIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestASlowServerCostsAStartNoMoreThanOneStep(t *testing.T) {
-	c := client(t, 400*time.Millisecond, serve(t, func(_ http.ResponseWriter, r *http.Request) {
+func TestASlowServerCostsACallerNoMoreThanOneStep(t *testing.T) {
+	c := client(t, 400*time.Millisecond, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			answer(200, "application/json", credit)(w, r)
+			return
+		}
 		_, _ = io.Copy(io.Discard, r.Body) // only then does the server see that the client is gone
 		<-r.Context().Done()
 	}))
@@ -75,10 +90,10 @@ func TestASlowServerCostsAStartNoMoreThanOneStep(t *testing.T) {
 		put(t, c.spool, fmt.Sprintf("l%d", i), "cid:1").end()
 	}
 	began := time.Now()
-	if _, err := c.Start(t.Context(), wire.StartListen{Account: "cid:1", CallID: "a/1"}); !errors.Is(err, ErrNoAnswer) {
+	if _, err := c.Credit(t.Context(), "cid:1", ""); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 1500*time.Millisecond { // one by one they would take 2.4 s
+	if took := time.Since(began); took > 900*time.Millisecond { // one by one they would take 1 s
 		t.Errorf("a step of 400 ms took %v", took)
 	}
 }
