@@ -128,6 +128,26 @@ func (s *session) schedule(at time.Time, a Act) {
 	s.due = append(s.due[:i], append([]due{{at, a}}, s.due[i:]...)...)
 }
 
+// await hands on the acts whose moment comes from outside. It ends with the call.
+func (s *session) await() {
+	for _, a := range s.call.Acts {
+		if a.when.from != outside {
+			continue
+		}
+		s.proc.writer.Go(func() {
+			select {
+			case <-a.when.outside:
+			case <-s.proc.gone:
+				return
+			}
+			select {
+			case s.outside <- a:
+			case <-s.proc.gone:
+			}
+		})
+	}
+}
+
 // perform does the first act that is due. It returns the key that was pressed,
 // if any.
 func (s *session) perform() (key string) {

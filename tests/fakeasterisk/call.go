@@ -133,6 +133,7 @@ func Play(ctx context.Context, c Call) (*Transcript, error) {
 	}
 	defer proc.end()
 	s.proc = proc
+	s.await()
 	s.writeEnvironment()
 	s.run(ctx)
 	if s.left {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -163,6 +164,21 @@ func TestAGIStatus(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAMomentFromOutside(t *testing.T) {
+	t.Parallel()
+	happened := make(chan struct{})
+	var once sync.Once
+	tr := play(t, Call{Acts: []Act{HangUp(When(happened))}, HangupNotice: -1, OnEvent: func(e Event) {
+		if e.Kind == Stderr { // what the program says is none of Asterisk's business
+			once.Do(func() { close(happened) })
+		}
+	}}, "!hup", "NOOP", "!env", "!wait", "CHANNEL STATUS")
+	if !tr.HungUp || tr.Ended < tr.Outlived || tr.Ended == 0 {
+		t.Errorf("hung up %v, ended after %v, outlived %v", tr.HungUp, tr.Ended, tr.Outlived)
+	}
+	play(t, Call{Acts: []Act{HangUp(When(make(chan struct{})))}}, "NOOP") // one that never comes
 }
 
 func TestClosedStreamsAndSignals(t *testing.T) {

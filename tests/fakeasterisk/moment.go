@@ -16,6 +16,7 @@ const (
 	soundEnd // played to its end, or stopped
 	commandStart
 	commandEnd // its reply has been sent
+	outside    // of Asterisk: whoever plays the call says when
 )
 
 // A Moment is a point of a call. A Moment that never comes is not an error: the
@@ -28,6 +29,7 @@ type Moment struct {
 	nth     int
 	percent float64
 	after   time.Duration
+	outside <-chan struct{}
 }
 
 // At is d after the start of the call.
@@ -50,6 +52,10 @@ func OnCommand(beginning string) Moment {
 func AfterCommand(beginning string) Moment {
 	return Moment{from: commandEnd, name: beginning, nth: 1}
 }
+
+// When is when happened is closed: something that Asterisk does not see, such as
+// a request of the program to somebody else.
+func When(happened <-chan struct{}) Moment { return Moment{from: outside, outside: happened} }
 
 // Nth takes the nth such sound or command, from 1.
 func (m Moment) Nth(n int) Moment { m.nth = n; return m }

@@ -47,7 +47,7 @@ type process struct {
 	exited chan struct{} // closed when the program was reaped
 	at     time.Time     // when it was; valid after exited
 	once   sync.Once
-	writer sync.WaitGroup // of an endless environment
+	writer sync.WaitGroup // of an endless environment, and of moments from outside
 }
 
 // start runs the program as launch_script of res_agi.c does: cwd "/", pipes on

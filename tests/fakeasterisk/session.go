@@ -49,6 +49,7 @@ type session struct {
 
 	waiting []waiting
 	due     []due // by time
+	outside chan Act
 	forged  *Act
 	held    *line  // read while something was played
 	played  string // a sound that ended with the command in progress
@@ -57,7 +58,7 @@ type session struct {
 
 func newSession(c *Call) *session {
 	s := &session{
-		call: c, rec: newRecorder(c.OnEvent),
+		call: c, rec: newRecorder(c.OnEvent), outside: make(chan Act),
 		vars: map[string]string{}, wrote: map[string]string{}, database: map[string]string{},
 	}
 	maps.Copy(s.vars, c.Variables)
@@ -79,6 +80,7 @@ func (s *session) unplayable(status string) *Transcript {
 func (s *session) finish(exit *os.ProcessState) {
 	s.rec.stderr.flush()
 	t := s.rec.transcript()
+	t.Ended = s.proc.at.Sub(s.rec.start)
 	t.ExitCode = exit.ExitCode()
 	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		t.Killed = signalName(ws.Signal())
@@ -203,6 +205,9 @@ func (s *session) sleep(ctx context.Context, d time.Duration) why {
 	}
 	select {
 	case <-timer.C:
+		return timeUp
+	case a := <-s.outside:
+		s.schedule(time.Now().Add(a.when.after), a)
 		return timeUp
 	case l, ok := <-lines:
 		if !ok {

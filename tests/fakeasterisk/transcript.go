@@ -63,6 +63,7 @@ type Transcript struct {
 	Stderr    string            // at most 1 MiB
 	Answered  bool
 	HungUp    bool          // before the program ended, by whomever
+	Ended     time.Duration // when the program had ended, since the start of the call
 	Outlived  time.Duration // from the hangup to the end of the program: extension h waits so long
 }
 
