@@ -113,21 +113,39 @@ func closing(text string) int {
 	return -1
 }
 
-// reference is the value of what stood between the braces: a function, or a
-// variable with an optional :offset:length.
+// reference is the value of what stood between the braces: a function or a
+// variable, with an optional :offset:length.
 func (s *session) reference(inside string) string {
-	name := s.substitute(inside)
-	if strings.Contains(name, "(") {
-		value, _ := s.function(name)
-		return value
-	}
-	name, part, _ := strings.Cut(name, ":")
+	name, part := cutPart(s.substitute(inside))
 	value, _ := s.variable(name)
+	if strings.Contains(name, "(") {
+		value, _ = s.function(name)
+	}
 	if part == "" {
 		return value
 	}
 	from, length, limited := strings.Cut(part, ":")
 	return substring(value, from, length, limited)
+}
+
+// cutPart cuts NAME:from:length and NAME(args):from:length at the first colon
+// outside of parentheses. As in Asterisk it looks at what came out of the inner
+// ${...}, so a value with a parenthesis in it may end the call.
+func cutPart(reference string) (name, part string) {
+	depth := 0
+	for i := range len(reference) {
+		switch reference[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case ':':
+			if depth == 0 {
+				return reference[:i], reference[i+1:]
+			}
+		}
+	}
+	return reference, ""
 }
 
 func substring(value, from, length string, limited bool) string {

@@ -176,6 +176,8 @@ func TestVariables(t *testing.T) {
 		{"GET FULL VARIABLE ${NA${EMPTY}ME}", "200 result=1 (value)"},
 		{"GET FULL VARIABLE ${PJSIP_HEADER(read,p-asserted-identity)}", "200 result=1 (<sip:+336@ims>)"},
 		{"GET FULL VARIABLE ${PJSIP_HEADER(read,P-Asserted-Identity,2)}", "200 result=1 (<tel:+336>)"},
+		{"GET FULL VARIABLE ${PJSIP_HEADER(read,P-Asserted-Identity):1:3}", "200 result=1 (sip)"},
+		{"GET FULL VARIABLE ${PJSIP_HEADER(read,P-Asserted-Identity):14:1}", "200 result=1 ()"},
 		{"GET VARIABLE PJSIP_HEADER(read,P-Asserted-Identity,3)", "200 result=0"},
 		{"GET FULL VARIABLE ${CHANNEL(state)}", "200 result=1 (Ring)"},
 		{"GET FULL VARIABLE ${NAME", "200 result=1 (value)"},
