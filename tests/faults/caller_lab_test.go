@@ -20,6 +20,7 @@ const callers = 72
 type record struct {
 	id     string // uniqueid
 	status string // ADCREDIT_STATUS; ERROR or empty of one that was killed
+	ended  string // how, for a person
 	killed bool
 	heard  bool // the ad, to its end, which Asterisk has told adcredit
 	owed   bool // heard, and adcredit lived until it was on disk
@@ -40,6 +41,7 @@ func (h *house) play(ctx context.Context, dice *rand.Rand, id, card string) (rec
 		return record{}, fmt.Errorf("call %s: %w; what happened: %v", id, err, t.Events)
 	}
 	r := record{id: id, status: t.Variables["ADCREDIT_STATUS"], killed: t.Killed == "SIGKILL"}
+	r.ended = fmt.Sprintf("%s by %s, exit code %d %s %s", r.status, t.Variables["ADCREDIT_CAUSE"], t.ExitCode, t.AGIStatus, t.Stderr)
 	after := r.measure(t.Events)
 	r.heard = r.heard && t.Heard[0].Complete()
 	r.owed = r.heard && (after || !r.killed)

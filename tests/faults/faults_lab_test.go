@@ -86,7 +86,7 @@ func (h *house) live(t *testing.T, seed uint64, length time.Duration, r *result)
 				return
 			}
 			r.add(c)
-			if time.Since(began) > length && r.kills >= leastKills || time.Since(began) > 3*length {
+			if time.Since(began) > length && r.kills >= leastKills || time.Since(began) > length+time.Minute {
 				cancel()
 			}
 		})
