@@ -1,9 +1,11 @@
 package fakeasterisk
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSplitArgs(t *testing.T) {
@@ -17,6 +19,33 @@ func TestSplitArgs(t *testing.T) {
 	} {
 		if got := splitArgs(line); !slices.Equal(got, want) {
 			t.Errorf("splitArgs(%s) = %q, want %q", line, got, want)
+		}
+	}
+}
+
+// latePipe is a pipe on a busy machine: the deadline has passed before the first
+// tries.
+type latePipe struct {
+	late    int
+	written string
+}
+
+func (p *latePipe) SetWriteDeadline(time.Time) error { return nil }
+
+func (p *latePipe) Write(b []byte) (int, error) {
+	if p.late--; p.late >= 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	p.written += string(b)
+	return len(b), nil
+}
+
+func TestWriteInTime(t *testing.T) {
+	for late, want := range map[int]string{0: "200 result=0\n", 2: "200 result=0\n", 3: ""} {
+		p := &latePipe{late: late}
+		err := writeInTime(p, []byte("200 result=0\n"))
+		if p.written != want || (err == nil) != (want != "") {
+			t.Errorf("%d times late: %q was written, %v", late, p.written, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,12 +126,23 @@ func (p *process) reap() {
 
 // write sends bytes to the program. A program that does not read is given as
 // long as Asterisk gives it.
-func (p *process) write(b []byte) error {
-	if err := p.stdin.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
-		return err
+func (p *process) write(b []byte) error { return writeInTime(p.stdin, b) }
+
+// writeInTime tries before it looks at the clock, as Asterisk does: on a busy
+// machine our deadline may have passed before Go tries at all.
+func writeInTime(w interface {
+	io.Writer
+	SetWriteDeadline(time.Time) error
+}, b []byte) error {
+	for tries := 1; ; tries++ {
+		if err := w.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+			return err
+		}
+		n, err := w.Write(b)
+		if n > 0 || tries == 3 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return errors.Join(err, w.SetWriteDeadline(time.Time{}))
+		}
 	}
-	_, err := p.stdin.Write(b)
-	return errors.Join(err, p.stdin.SetWriteDeadline(time.Time{}))
 }
 
 // writeEndless writes begin and then lines of environment until the program is

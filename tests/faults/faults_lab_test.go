@@ -164,4 +164,9 @@ func (r *result) judge(t *testing.T) {
 	if int(r.granted) < len(r.calls)/20 || r.samples == 0 {
 		t.Errorf("too little was granted: %d of %d calls", r.granted, len(r.calls))
 	}
+	// A call is a process, and dozens of them at once wait for a processor, too.
+	const most = timeout + 3*time.Second
+	if max(r.longest.balance, r.longest.start, r.longest.complete) > most {
+		t.Errorf("a caller waited longer than %s for one step", most)
+	}
 }
