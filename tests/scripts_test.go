@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,16 +27,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"asterisk": func() { os.Exit(fakeasterisk.Main()) }})
+	testscript.Main(cleanly{m}, map[string]func(){"asterisk": func() { os.Exit(fakeasterisk.Main()) }})
 }
 
 func TestScripts(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "adcredit/agi/adcredit", "adcredit/creditapi")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the binaries: %v\n%s", err, out)
-	}
+	bin := binaries(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "scripts",
 		RequireExplicitExec: true,
@@ -46,6 +42,39 @@ func TestScripts(t *testing.T) {
 			"credit": credit,
 		},
 	})
+}
+
+// bin is where both programs are, once somebody has built them.
+var bin string
+
+var build = sync.OnceValue(func() (err error) {
+	if bin, err = os.MkdirTemp("", "adcredit-bin-"); err != nil {
+		return err
+	}
+	cmd := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "adcredit/agi/adcredit", "adcredit/creditapi")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the binaries: %w\n%s", err, out)
+	}
+	return os.Chmod(bin, 0o755) // some are run as another user
+})
+
+// cleanly removes what was built when the tests have ended.
+type cleanly struct{ *testing.M }
+
+// Run implements testscript.TestingM.
+func (c cleanly) Run() int {
+	defer func() { os.RemoveAll(bin) }() // "": nothing
+	return c.M.Run()
+}
+
+func binaries(t *testing.T) string {
+	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	return bin
 }
 
 // setup gives a script a host: sounds, a configuration and a socket of its own.
