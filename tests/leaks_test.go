@@ -258,13 +258,14 @@ func TestSecrets(t *testing.T) {
 }
 
 // press accepts the offer.
-var press = fakeasterisk.Press(must(fakeasterisk.ParseMoment("offer@20ms")), "1")
+var press = fakeasterisk.Press(moment("offer@20ms"), "1")
 
-func must[T any](v T, err error) T {
+func moment(text string) fakeasterisk.Moment {
+	m, err := fakeasterisk.ParseMoment(text)
 	if err != nil {
 		panic(err)
 	}
-	return v
+	return m
 }
 
 // notIn looks for a secret in what is kept on disk.
