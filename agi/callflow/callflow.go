@@ -134,7 +134,7 @@ func Run(ctx context.Context, ch Channel, credits Credits, c Call, r Rules) Outc
 			break
 		}
 	}
-	f.farewell()
+	f.farewell(ctx)
 	return f.out
 }
 
@@ -338,7 +338,10 @@ func (f *flow) notGranted(err error) {
 
 // farewell tells the caller what came of it. Who is gone is not told, and
 // nothing can change the outcome any more.
-func (f *flow) farewell() {
+func (f *flow) farewell(ctx context.Context) {
+	if ctx.Err() != nil { // told to end: there is time to tell the dialplan, and no more
+		return
+	}
 	p := f.rules.Prompts
 	switch f.out.Status {
 	case Granted, Partial:

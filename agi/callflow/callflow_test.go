@@ -293,6 +293,7 @@ func TestWhoIsGoneStartsNothing(t *testing.T) {
 			s.bank.creditErr = context.Canceled
 		}, Unknown, ""},
 		{"shutdown during the offer", func(_ *situation, end func()) { end() }, Abandoned, ""},
+		{"shutdown while the ad is completed", func(s *situation, end func()) { s.bank.onComplete = end }, Granted, "start fr, complete l1"},
 		{"shutdown while the listen starts", func(s *situation, end func()) { s.bank.onStart = end }, Abandoned, "start fr, abandon l1 hangup"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -304,8 +305,12 @@ func TestWhoIsGoneStartsNothing(t *testing.T) {
 			if asked := strings.Join(s.bank.calls[1:], ", "); out.Status != row.status || asked != row.asked {
 				t.Errorf("%s after %q; want %s after %q", out.Status, asked, row.status, row.asked)
 			}
-			if slices.Contains(s.phone.log, "play ads/mangalou-fr") {
-				t.Error("an ad was played")
+			last := []string{"play ads/mangalou-fr", "prompt thanks", "prompt cut"}
+			if out.Status == Granted {
+				last = last[1:]
+			}
+			if slices.ContainsFunc(s.phone.log, func(heard string) bool { return slices.Contains(last, heard) }) {
+				t.Errorf("the caller heard %v", s.phone.log)
 			}
 		})
 	}
