@@ -120,6 +120,17 @@ var steps = []step{
 	{name: "status", when: on(`SET VARIABLE "ADCREDIT_STATUS"`).Nth(2), heard: true},
 }
 
+var questionSteps = []step{
+	{name: "ad before the question", when: during("ads/short").Plus(300 * time.Millisecond)},
+	{name: "the ad is stopped", when: on("NOOP")},
+	{name: "question", when: during("attention").Percent(50)},
+	{name: "SAY DIGITS", when: on("SAY DIGITS").Plus(50 * time.Millisecond)},
+	{name: "waiting for the digit", when: on("WAIT FOR DIGIT").Nth(2).Plus(50 * time.Millisecond)},
+	{name: "rest of the ad", when: during("ads/short").Nth(2).Plus(300 * time.Millisecond)},
+	{name: "rest of the ad, just after its end", when: fakeasterisk.AfterSound("ads/short").Nth(2), heard: true},
+	{name: "waiting for a completion that never arrives", wait: "complete", how: never, heard: true},
+}
+
 // row is one call of the matrix, and what came of it.
 type row struct {
 	step
@@ -138,8 +149,13 @@ type row struct {
 	listens string
 }
 
-func TestHangup(t *testing.T) {
-	h := newHouse(t)
+func TestHangup(t *testing.T) { walk(t, newHouse(t, 1, 0), steps) }
+
+// The digit that is asked for in the middle of the ad makes more steps of it.
+func TestHangupAroundTheQuestion(t *testing.T) { walk(t, newHouse(t, 2, 1), questionSteps) }
+
+// walk plays every step with every end.
+func walk(t *testing.T, h *house, steps []step) {
 	var rows []*row
 	for _, s := range steps {
 		for _, e := range ends {
@@ -177,7 +193,11 @@ func (r *row) play(ctx context.Context) error {
 	call := fakeasterisk.Call{
 		Program: r.adcredit, Environ: r.environ("ast1"), CallerID: r.alias, HangupNotice: noticeTime,
 		Headers: map[string][]string{"P-Asserted-Identity": {"<sip:" + r.alias + "@ims.example.net>"}},
-		Acts:    []fakeasterisk.Act{fakeasterisk.Press(on("WAIT FOR DIGIT").Plus(keyTime), "1"), r.end.act(r.moment())},
+		Acts: []fakeasterisk.Act{
+			fakeasterisk.Press(on("WAIT FOR DIGIT").Plus(keyTime), "1"),
+			fakeasterisk.Press(on("WAIT FOR DIGIT").Nth(2).Plus(keyTime), "?"), // what was said
+			r.end.act(r.moment()),
+		},
 		OnEvent: r.note,
 	}
 	if r.end.call != nil {
@@ -276,7 +296,7 @@ func (r *row) spooling() fakeasterisk.Moment {
 
 // told reports whether the program was told that the ad was played to its end.
 func (r *row) told() bool {
-	return slices.Contains(r.t.Lines(fakeasterisk.Reply), "200 result=0 endpos=8000")
+	return slices.Contains(r.t.Lines(fakeasterisk.Reply), fmt.Sprintf("200 result=0 endpos=%d", r.samples))
 }
 
 func (r *row) judge(t *testing.T) {

@@ -34,18 +34,21 @@ const (
 var longAgo = time.Unix(0, 0)
 
 // house is creditapi in this process, on an embedded store, for many callers at
-// once. One campaign plays ads/short of a second for 50, without caps.
+// once. One campaign plays ads/short for 50, without caps.
 type house struct {
 	dir, adcredit string
+	samples       int64 // of the ad
 	store         *store.Store
 	db            *sql.DB
 	api           http.Handler
 	keys          map[string]string // by node
 }
 
-func newHouse(t *testing.T) *house {
+// newHouse makes it with an ad of so many seconds, and asks for a digit in this
+// share of listens.
+func newHouse(t *testing.T, seconds int64, attention float64) *house {
 	t.Helper()
-	h := &house{dir: t.TempDir(), keys: map[string]string{}}
+	h := &house{dir: t.TempDir(), samples: seconds * sounds.Rate, keys: map[string]string{}}
 	h.adcredit = filepath.Join(h.dir, "adcredit")
 	if out, err := exec.Command("go", "build", "-o", h.adcredit, "adcredit/agi/adcredit").CombinedOutput(); err != nil {
 		t.Fatalf("build adcredit: %v\n%s", err, out)
@@ -59,13 +62,14 @@ func newHouse(t *testing.T) *house {
 	must(t, err)
 	t.Cleanup(func() { must(t, h.db.Close()) })
 	_, err = h.store.AddCampaign(t.Context(), domain.Campaign{Name: "short", ToMinute: 1440, Reward: wire.Units(50), Budget: wire.Units(100_000),
-		Ads: []domain.Ad{{Language: "fr", Sound: "ads/short", RateHz: sounds.Rate, Samples: sounds.Rate}}})
+		Ads: []domain.Ad{{Language: "fr", Sound: "ads/short", RateHz: sounds.Rate, Samples: h.samples}}})
 	must(t, err)
 	for _, node := range []string{"ast1", "ast2"} {
 		h.key(t, node)
 	}
 	service := &domain.Service{Store: h.store, Policy: domain.Policy{
 		Required: wire.Units(1), CompletionWindow: 24 * time.Hour, ClockTolerance: time.Second, Location: time.UTC, Language: "fr",
+		AttentionShare: attention,
 	}}
 	api := rest.New(service, rest.Options{Version: "test", Hosts: []string{"localhost"}, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(api.Wait)
@@ -73,7 +77,7 @@ func newHouse(t *testing.T) *house {
 	for _, prompt := range sounds.Prompts {
 		must(t, tone(filepath.Join(h.dir, "sounds/fr", prompt+".wav"), 300))
 	}
-	must(t, tone(filepath.Join(h.dir, "sounds/ads/short.wav"), 1000))
+	must(t, tone(filepath.Join(h.dir, "sounds/ads/short.wav"), int(seconds)*1000))
 	return h
 }
 

@@ -40,7 +40,7 @@ func pending(t *testing.T, c *caller) {
 // A completion waits while the key is rotated, the node gets another name, and
 // an entry of the first version lies beside it.
 func TestWhatWaitsOutlivesKeyAndName(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, 1, 0)
 	c, err := h.newCaller(t.Context(), 0)
 	must(t, err)
 	stop, err := c.serve()
@@ -89,7 +89,7 @@ func firstVersion(t *testing.T, c *caller) {
 // The next call of the same caller delivers what waits, before it would play
 // another ad; the call of somebody else does, too, after its own business.
 func TestTheNextCallDelivers(t *testing.T) {
-	h := newHouse(t)
+	h := newHouse(t, 1, 0)
 	c, err := h.newCaller(t.Context(), 0)
 	must(t, err)
 	stop, err := c.serve()
