@@ -305,7 +305,7 @@ func TestTenThousandEntriesWait(t *testing.T) {
 		t.Errorf("%v, %v", done, err)
 	}
 	t.Logf("own %v, others %v: %d delivered", own, others, done.Delivered)
-	if own > time.Second || others > 10*budget {
+	if own > c.cfg.Timeout || others > 10*budget { // tens of ms; ten times that on a busy machine
 		t.Errorf("the caller waited %v for their own completion and %v for others", own, others)
 	}
 }
