@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -148,6 +149,35 @@ func (h *house) auditCredit(t *testing.T, engine lab.Engine) (c count) {
 		t.Errorf("A2Billing's debits are %d, and it knows of %d to %d", debited, h.billed.least.Load(), h.billed.most.Load())
 	}
 	return c
+}
+
+// reconcile wants creditapi's own comparison to list the entries in doubt, and
+// nothing else.
+func (h *house) reconcile(t *testing.T, doubtful int) {
+	t.Helper()
+	out, stderr, code := h.ask(t, "reconcile", "-json")
+	var found struct {
+		Differences []struct {
+			Check  string
+			Note   bool
+			Detail string
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &found); err != nil || (code == 0) != (doubtful == 0) {
+		t.Fatalf("creditapi reconcile: exit code %d, %v\n%s%s", code, err, out, stderr)
+	}
+	for _, d := range found.Differences {
+		switch {
+		case d.Note:
+		case d.Check == "entry_in_doubt":
+			doubtful--
+		default:
+			t.Errorf("creditapi reconcile finds %s: %s", d.Check, d.Detail)
+		}
+	}
+	if doubtful != 0 {
+		t.Errorf("creditapi reconcile lists %d entries in doubt too few", doubtful)
+	}
 }
 
 // auditCalls wants a grant for each ad that was heard, unless adcredit was

@@ -60,6 +60,7 @@ func TestFaults(t *testing.T) {
 			waited := h.waiting(t)
 			h.settle(t)
 			c := h.audit(t, engine)
+			h.reconcile(t, c.doubtful)
 			lost := h.auditCalls(t, r.calls, waited)
 			r.granted = h.number(t, `SELECT COUNT(*) FROM adcredit_ledger WHERE state = 'logged'`)
 			t.Log(r.String())

@@ -35,6 +35,7 @@ type house struct {
 	dir      string
 	server   *lab.Server
 	db       *sql.DB // past all proxies, as an administrator
+	url      string  // likewise, for creditapi's commands
 	apis     []*api
 	networks []*Proxy // to each creditapi, and from each to the database
 	key      string
@@ -50,19 +51,19 @@ func newHouse(t *testing.T, engine lab.Engine) *house {
 	// Old accounts without credit, which may have several calls at a time.
 	d.Exec(t, fmt.Sprintf(`SET sql_mode=''; INSERT INTO cc_card (username, useralias, credit, activated, status, simultaccess, creationdate)
 		SELECT %d + seq, 20000 + seq, 0, 't', 1, 1, '2020-01-01' FROM seq_1_to_%d`, firstCard, accounts))
-	h.db = d.DB(t)
+	h.db, h.url = d.DB(t), d.Owner().URL()
 	h.write(t, "creditapi.toml", "starts_per_day = 1000\nlistens_per_day = 1000\n")
 	h.write(t, "ads/short.wav", silence(adMS))
 
-	h.creditapi(t, d.Owner().URL(), "migrate")
+	h.creditapi(t, "migrate")
 	for name, budget := range map[string]int{"hot": hotBudget, "ending": endBudget} {
-		h.creditapi(t, d.Owner().URL(), "campaign", "add", "-name", name, "-sound", h.path("ads/short.wav"),
+		h.creditapi(t, "campaign", "add", "-name", name, "-sound", h.path("ads/short.wav"),
 			"-reward", fmt.Sprint(reward), "-budget", fmt.Sprint(budget))
 	}
-	h.key = h.creditapi(t, d.Owner().URL(), "key", "add", "-name", "faults", "-scope", "agi", "-node", "ast1")
+	h.key = h.creditapi(t, "key", "add", "-name", "faults", "-scope", "agi", "-node", "ast1")
 	var urls []string
 	for i := range 2 {
-		urls = append(urls, fmt.Sprintf("%q", "http://"+h.open(t, d, i)))
+		urls = append(urls, fmt.Sprintf("%q", "http://"+h.open(t, i)))
 	}
 	h.write(t, "adcredit.toml", fmt.Sprintf(`node = "ast1"
 urls = [%s]
@@ -88,13 +89,13 @@ refused = ""
 
 // open starts the ith creditapi between two proxies, and returns where adcredit
 // finds it.
-func (h *house) open(t *testing.T, d *lab.Database, i int) (address string) {
+func (h *house) open(t *testing.T, i int) (address string) {
 	t.Helper()
 	server := fmt.Sprint("127.0.0.1:", h.server.Port)
 	back := h.proxy(t, server)
 	a := &api{
 		address:  fmt.Sprint("127.0.0.1:", 8080+i),
-		database: strings.Replace(d.Owner().URL(), server, back, 1),
+		database: strings.Replace(h.url, server, back, 1),
 		config:   h.path("creditapi.toml"), log: h.path(fmt.Sprintf("creditapi-%d.log", i)),
 	}
 	a.start(t)
@@ -145,20 +146,29 @@ func (h *house) environ() []string {
 	return []string{"PATH=/usr/bin:/bin", "ADCREDIT_CONFIG=" + h.path("adcredit.toml"), "ADCREDIT_API_KEY=" + strings.TrimSpace(h.key)}
 }
 
-// creditapi runs one command.
-func (h *house) creditapi(t *testing.T, database string, args ...string) string {
+// creditapi runs one command, which must do what it is told.
+func (h *house) creditapi(t *testing.T, args ...string) string {
+	t.Helper()
+	out, stderr, code := h.ask(t, args...)
+	if code != 0 {
+		t.Fatalf("creditapi %s: exit code %d\n%s", strings.Join(args, " "), code, stderr)
+	}
+	return out
+}
+
+// ask runs one command of creditapi.
+func (h *house) ask(t *testing.T, args ...string) (out, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program("creditapi"), args...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "CREDITAPI_CONFIG=" + h.path("creditapi.toml"), "CREDITAPI_DATABASE=" + database}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("creditapi %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "CREDITAPI_CONFIG=" + h.path("creditapi.toml"), "CREDITAPI_DATABASE=" + h.url}
+	var said, complained bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &complained
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatalf("creditapi %s: %v", strings.Join(args, " "), err)
 	}
-	return string(out)
+	return said.String(), complained.String(), cmd.ProcessState.ExitCode()
 }
 
 // explain shows the ends of the logs when something went wrong.
