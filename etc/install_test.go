@@ -119,7 +119,8 @@ func TestUnits(t *testing.T) {
 			}
 		}
 	}
-	for name, lines := range map[string][]string{"creditapi.service": {"ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=2 78"}, "creditapi-purge.service": nil} {
+	for name, lines := range map[string][]string{"creditapi.service": {"ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=2 78",
+		"LoadCredential=tls.key:/etc/adcredit/tls.key", `SetCredential=tls.key:\n`}, "creditapi-purge.service": nil} {
 		unit := text(t, "systemd/"+name)
 		for _, line := range append(lines,
 			"DynamicUser=yes", "User=creditapi", "StateDirectory=adcredit",

@@ -34,6 +34,7 @@ const (
 	NeedSIPp                 // sipp
 	NeedMySQL                // MySQL's own root, built when absent: see [Prepare]
 	NeedGalera               // MariaDB and Galera's provider
+	NeedSystemd              // systemd-analyze; nothing of systemd runs
 )
 
 // Remedy is the way out when a part is missing.
@@ -43,6 +44,7 @@ const Remedy = "run tests/install (as root, on Debian)"
 var programs = map[Need][]string{
 	NeedMariaDB: {"mariadbd", "mariadb-install-db", "my_print_defaults"},
 	NeedSIPp:    {"sipp"},
+	NeedSystemd: {"systemd-analyze"},
 	NeedGalera:  {"mariadbd", "mariadb-install-db", "my_print_defaults", galeraProvider},
 }
 
