@@ -83,13 +83,13 @@ func TestHeaders(t *testing.T) {
 		resp := w.ask(r)
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
-			"Cross-Origin-Resource-Policy": "same-origin",
+			"Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "DENY",
 		} {
 			if got := resp.Header.Get(name); got != want {
 				t.Errorf("%s %s: %s is %q, want %q", r.method, r.path, name, got, want)
 			}
 		}
-		if policy := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; ") || strings.Contains(policy, "script") {
+		if policy := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; ") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "script") {
 			t.Errorf("%s %s: policy %q", r.method, r.path, policy)
 		}
 		if resp.Header.Get("X-Request-Id") == "" {

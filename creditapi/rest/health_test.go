@@ -104,3 +104,15 @@ func TestRecent(t *testing.T) {
 		t.Errorf("%d texts are remembered; want the last %d", len(r.set), len(r.ring))
 	}
 }
+
+// TestMetricsListenerHeaders: also what is not there is answered with them.
+func TestMetricsListenerHeaders(t *testing.T) {
+	w := newWorld(t)
+	for path, status := range map[string]int{"/metrics": http.StatusOK, "/v1/sounds": http.StatusNotFound} {
+		rec := httptest.NewRecorder()
+		w.api.Metrics().ServeHTTP(rec, w.make(get("", path)))
+		if rec.Code != status || rec.Header().Get("X-Content-Type-Options") != "nosniff" || rec.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v", path, rec.Code, rec.Header())
+		}
+	}
+}
