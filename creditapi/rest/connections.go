@@ -2,6 +2,7 @@ package rest
 
 import (
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -15,8 +16,10 @@ import (
 // half of them at most.
 type connections struct {
 	most int
+	log  *slog.Logger
 
 	mu   sync.Mutex
+	told time.Time // when the log was last told of too many
 	open map[net.Conn]*connection
 	of   map[string]int // how many an address has
 }
@@ -27,8 +30,11 @@ type connection struct {
 	since   time.Time
 }
 
-func newConnections(most int) *connections {
-	return &connections{most: most, open: map[net.Conn]*connection{}, of: map[string]int{}}
+// tellEvery spares the log a line for each connection of a flood.
+const tellEvery = time.Minute
+
+func newConnections(most int, log *slog.Logger) *connections {
+	return &connections{most: most, log: log, open: map[net.Conn]*connection{}, of: map[string]int{}}
 }
 
 // changed is http.Server's ConnState.
@@ -60,6 +66,11 @@ func (c *connections) add(conn net.Conn) {
 		if is.waiting && (is.address == address || !crowd) && is.since.Before(c.open[victim].since) {
 			victim = other
 		}
+	}
+	if now := time.Now(); now.Sub(c.told) >= tellEvery {
+		c.told = now
+		c.log.Warn("too many connections: those that wait for a request are closed, or else the new ones",
+			"remote", address, "of", c.of[address], "open", len(c.open), "most", c.most)
 	}
 	c.remove(victim)
 	if secure, ok := victim.(*tls.Conn); ok {

@@ -190,7 +190,7 @@ func TestManyConnections(t *testing.T) {
 	var most int
 	limits := Limits{Connections: 100}
 	server := Server{Handler: w.api, Limits: limits, Log: w.api.log}.server()
-	track := newConnections(limits.Connections)
+	track := newConnections(limits.Connections, w.api.log)
 	server.ConnState = func(c net.Conn, s http.ConnState) {
 		track.changed(c, s)
 		track.mu.Lock()
@@ -213,6 +213,9 @@ func TestManyConnections(t *testing.T) {
 	defer track.mu.Unlock()
 	if most != 50 { // one address has half of them
 		t.Errorf("%d connections were open at once, want 50", most)
+	}
+	if n := strings.Count(w.log.String(), `msg="too many connections: those that wait for a request are closed, or else the new ones" remote=127.0.0.1 of=51 open=51 most=100`); n != 1 {
+		t.Errorf("the log tells of it %d times, want once", n)
 	}
 }
 

@@ -98,7 +98,7 @@ func (s Server) server() *http.Server {
 		WriteTimeout:      limits.Write,
 		IdleTimeout:       limits.Idle,
 		MaxHeaderBytes:    limits.HeaderBytes,
-		ConnState:         newConnections(limits.Connections).changed,
+		ConnState:         newConnections(limits.Connections, s.Log).changed,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	if s.TLS != nil {

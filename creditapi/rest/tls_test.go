@@ -3,7 +3,9 @@ package rest
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -72,6 +74,26 @@ func TestTLS(t *testing.T) {
 		if conn, err := dialTLS(address, old); err == nil {
 			conn.Close()
 			t.Errorf("%s was spoken", name)
+		}
+	}
+}
+
+// TestSilentHandshake: whoever connects and never speaks TLS is not waited for.
+func TestSilentHandshake(t *testing.T) {
+	w, ca := newWorld(t), pki.New(t, "ours")
+	cert, key := ca.Pair(t, "credit.example.net")
+	certificate, err := LoadTLS(cert, key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, _ := serve(t, Server{Handler: w.api, TLS: certificate, Limits: brief, Log: w.api.log}, "127.0.0.1:0")
+	for name, sent := range map[string]string{"nothing": "", "half a record": "\x16\x03\x01\x02\x00\x01"} {
+		conn := say(t, l.Addr().String(), sent)
+		if err := conn.SetReadDeadline(time.Now().Add(4 * time.Second)); err != nil { // less than any default
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection is still open", name)
 		}
 	}
 }
