@@ -42,18 +42,18 @@ one A2Billing database.
 			ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			context.AfterFunc(ctx, stop) // a second signal ends the process at once
-			return e.with(ctx, func(c *config.Config, s *store.Store) error { return e.serve(ctx, c, s) })
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP) // would end the process otherwise, and systemd takes that for an end in order
+			defer signal.Stop(hup)
+			return e.with(ctx, func(c *config.Config, s *store.Store) error { return e.serve(ctx, c, s, hup) })
 		}
 	},
 }
 
-// serve runs until ctx ends.
-func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Store) error {
+// serve runs until ctx ends, and reads its certificate again at each hup.
+func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Store, hup <-chan os.Signal) error {
 	log := logger(c, e.stderr)
 	slog.SetDefault(log)
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP) // which would end the process otherwise
-	defer signal.Stop(hup)
 	certificate, err := loadTLS(c)
 	if err != nil {
 		return err
