@@ -203,6 +203,9 @@ type relay struct {
 }
 
 func (r *relay) world(t *testing.T) *world {
+	if r.api != nil {
+		r.api.Wait() // for the notes of the world before
+	}
 	w := furnished(t)
 	r.Store, r.current = w.store, w
 	if r.api == nil {

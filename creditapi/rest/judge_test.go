@@ -113,8 +113,9 @@ func (w *world) documented(d described, operation string, status int, kind strin
 	switch {
 	case status >= 500:
 		w.Errorf("%s: %d %s", operation, status, body)
-	case status >= 400: // a problem, by whichever layer: aProblem looks at it
-		if !found && status != http.StatusNotFound && status != http.StatusMethodNotAllowed && status != http.StatusBadRequest && status != http.StatusUnsupportedMediaType {
+	case status >= 400: // some are answered before there is an operation
+		if !found && !slices.Contains([]int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed,
+			http.StatusUnsupportedMediaType, http.StatusMisdirectedRequest}, status) {
 			w.Errorf("%s: %d is not documented: %s", operation, status, body)
 		}
 	case !found:
