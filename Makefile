@@ -27,6 +27,9 @@ check: ## what needs only Go: lint, unit tests, fuzz seeds, scripts
 lint: ## gofmt, go vet, staticcheck
 	@tests/run lint
 
+race: ## unit tests under the race detector; needs a C compiler
+	@tests/run race
+
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@tests/run fuzz
 
@@ -51,4 +54,4 @@ install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is t
 clean: ## remove what build made
 	rm -rf bin
 
-.PHONY: help build demo test check lint fuzz bench faults install clean
+.PHONY: help build demo test check lint race fuzz bench faults install clean
