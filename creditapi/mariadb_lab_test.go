@@ -44,7 +44,7 @@ func TestA2Billing(t *testing.T) {
 	}
 	var g wire.Grant
 	heard := `{"endpos":800,"played_ms":100,"heard_at":"` + time.Now().UTC().Format(time.RFC3339) + `"}`
-	if status := c.ask("POST", "/v1/listens/"+l.ID+"/complete", heard, &g); status != 200 || g.Credit != wire.Units(50) {
+	if status := c.complete(l.ID, heard, &g); status != 200 || g.Credit != wire.Units(50) {
 		t.Fatalf("grant: %d %+v\n%s", status, g, log)
 	}
 	if code := stop(); code != exitOK {

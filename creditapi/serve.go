@@ -195,8 +195,9 @@ func policy(c *config.Config) credit.Policy {
 	return credit.Policy{
 		Required: c.RequiredCredit, NeverOffer: c.NeverOffer,
 		CompletionWindow: c.CompletionWindow, ClockTolerance: c.ClockTolerance,
-		StartsPerDay: c.StartsPerDay, ListensPerDay: c.ListensPerDay, Location: c.Location(), Language: c.Language,
 		AttentionShare: c.AttentionShare,
+		StartsPerDay:   c.StartsPerDay, ListensPerDay: c.ListensPerDay,
+		LatePerDay: c.LatePerDay, LateAlarm: c.LateAlarm, Location: c.Location(), Language: c.Language,
 	}
 }
 

@@ -81,7 +81,7 @@ func unanswered(err error) Outcome {
 // noOffer is the outcome of a reason for which no listen starts.
 func noOffer(reason wire.Code) Status {
 	switch reason {
-	case wire.Capped, wire.Playing:
+	case wire.Capped, wire.Playing, wire.TooSoon:
 		return Capped
 	case wire.AccountStatus, wire.AccountExpired, wire.AccountInUse:
 		return Blocked

@@ -69,6 +69,8 @@ func (c *Config) Check() []etc.Problem {
 	}
 	within("starts_per_day", c.StartsPerDay, 1, 1000)
 	within("listens_per_day", c.ListensPerDay, 1, 1000)
+	within("late_per_day", c.LatePerDay, 1, 1000)
+	within("late_alarm", c.LateAlarm, 0, 100)
 	if c.StartsPerDay < c.ListensPerDay {
 		report("starts_per_day", "%d is less than listens_per_day (%d), and each listen is a start; write %d or more", c.StartsPerDay, c.ListensPerDay, c.ListensPerDay)
 	}

@@ -64,6 +64,8 @@ type Config struct {
 	ListensPerDay    int           `toml:"listens_per_day"`
 	// AttentionShare of the listens ask for a digit in the middle of the ad.
 	AttentionShare float64 `toml:"attention_share" like:"0.1"`
+	LatePerDay     int     `toml:"late_per_day"`
+	LateAlarm      int     `toml:"late_alarm"`
 
 	// Retention is how old callers' numbers may become in our tables.
 	Retention Days `toml:"retention"`
@@ -94,6 +96,8 @@ func Default(getenv func(string) string) *Config {
 		StartsPerDay:        10,
 		ListensPerDay:       5,
 		Retention:           400,
+		LatePerDay:          3,
+		LateAlarm:           10,
 		LogLevel:            "info",
 		LogFormat:           "text",
 		state:               stateFolder(getenv, os.Geteuid()),

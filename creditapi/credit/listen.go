@@ -27,9 +27,11 @@ type Listen struct {
 	Campaign  string
 	Ad        Ad
 	Reward    wire.Money
-	Elapsed   time.Duration // since its start, by the database's clock
-	Late      bool          // the completion window is over
 	Attention Attention
+	Elapsed   time.Duration // since its start, by the database's clock, or by ours when Timed
+	Timed     bool          // this process started it and timed it by its monotonic clock
+	Over      bool          // the completion window is over, by the database's clock
+	Heard     wire.Heard    // of a completed one, without HeardAt: what its completion said
 }
 
 // NewListen is a listen to be started. The store chooses the campaign among
@@ -64,6 +66,8 @@ type Outlook struct {
 type Completion struct {
 	ListenID string
 	Heard    wire.Heard
+	Late     bool // it comes from a spool: no clock can say that the ad was played
+	LatePer  int  // late ones of an account that are taken per day; 0: no cap
 }
 
 // Abandonment is a listen that was not.

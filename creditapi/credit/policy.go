@@ -16,6 +16,8 @@ type Policy struct {
 	ClockTolerance   time.Duration
 	StartsPerDay     int // listens an account may start in a day; 0: no cap
 	ListensPerDay    int // listens an account may complete in a day; 0: no cap
+	LatePerDay       int // of these, those that may complete late; 0: no cap
+	LateAlarm        int // percent of a node's completions that may be late before the log warns; 0: never
 	Location         *time.Location
 	Language         string  // of ads for accounts that have none
 	AttentionShare   float64 // of listens in which a digit is asked for: 0 to 1
@@ -53,18 +55,33 @@ const early = 3 * time.Second
 // two clocks are below the rest.
 func share(n int64) int64 { return n * 98 / 100 }
 
+// late reports whether a completion that comes now was waiting in a spool: the
+// ad must have ended long ago, so the time since its start proves nothing.
+func (l Listen) late() bool {
+	end := time.Duration(l.Ad.DurationMS())*time.Millisecond + busyMargin
+	if l.Attention.Digit != "" {
+		end += asking
+	}
+	return l.Elapsed >= end
+}
+
 // judge decides whether the listen was heard to its end. What the AGI says is
-// necessary and not sufficient: the server's clock has to agree.
+// necessary and not sufficient: the server's clock has to agree. A refusal
+// carries the Suspicion that it raises.
 func (p Policy) judge(l Listen, h wire.Heard) error {
 	duration := l.Ad.DurationMS()
-	notHeard := func(detail string) error { return &wire.Error{Code: wire.NotHeard, Detail: detail} }
+	notHeard := func(s Suspicion, detail string) error {
+		return &wire.Error{Code: wire.NotHeard, Detail: detail, Err: s}
+	}
 	switch {
-	case h.Endpos < share(l.Ad.Samples) || h.PlayedMS < share(duration):
-		return notHeard("The ad was not played to its end.")
+	case h.Endpos < 0 || h.PlayedMS < 0:
+		return notHeard(Absurd, "The end position or the playing time is less than nothing.")
 	case h.Endpos > l.Ad.Samples+l.Ad.RateHz:
-		return notHeard("The end position lies beyond the ad's end.")
+		return notHeard(Absurd, "The end position lies beyond the ad's end.")
 	case h.PlayedMS > int64(p.CompletionWindow/time.Millisecond):
-		return notHeard("The playing time is longer than a completion may take.")
+		return notHeard(Absurd, "The playing time is longer than a completion may take.")
+	case h.Endpos < share(l.Ad.Samples) || h.PlayedMS < share(duration):
+		return notHeard(CutShort, "The ad was not played to its end.")
 	case !l.Attention.shown(h): // before the clock: waiting would not mend it
 		return &wire.Error{Code: wire.Inattentive, Detail: "The digit that was asked for in the middle of the ad was not pressed."}
 	case l.Elapsed < 0:
@@ -74,7 +91,10 @@ func (p Policy) judge(l Listen, h wire.Heard) error {
 			"listen", l.ID, "node", l.Node, "elapsed", l.Elapsed)
 		return nil
 	}
-	missing := time.Duration(share(duration))*time.Millisecond - p.ClockTolerance - l.Elapsed
+	missing := time.Duration(share(duration))*time.Millisecond - l.Elapsed
+	if !l.Timed {
+		missing -= p.ClockTolerance // start and completion may have been timed on two hosts
+	}
 	switch {
 	case missing <= 0:
 		return nil
@@ -82,5 +102,5 @@ func (p Policy) judge(l Listen, h wire.Heard) error {
 		return &wire.Error{Code: wire.TooEarly, Detail: "The ad can't have ended yet.",
 			RetryAfterMS: int64((missing + time.Millisecond - 1) / time.Millisecond)}
 	}
-	return notHeard("The ad can't have been heard in the time since its start.")
+	return notHeard(FarTooEarly, "The ad can't have been heard in the time since its start.")
 }

@@ -18,26 +18,31 @@ func TestJudge(t *testing.T) {
 		name    string
 		elapsed time.Duration
 		heard   wire.Heard
-		want    wire.Code
+		want    error // a code, or the suspicion that a refusal raises
 	}{
-		{"heard to its end", 5500 * time.Millisecond, whole, ""},
-		{"a frame short", 5500 * time.Millisecond, wire.Heard{Endpos: 43840, PlayedMS: 5480}, ""},
-		{"delivered hours later", 5 * time.Hour, whole, ""},
-		{"at the last tolerated moment", 4390 * time.Millisecond, whole, ""},
+		{"heard to its end", 5500 * time.Millisecond, whole, nil},
+		{"a frame short", 5500 * time.Millisecond, wire.Heard{Endpos: 43840, PlayedMS: 5480}, nil},
+		{"delivered hours later", 5 * time.Hour, whole, nil},
+		{"at the last tolerated moment", 4390 * time.Millisecond, whole, nil},
 		{"a moment too early", 4389 * time.Millisecond, whole, wire.TooEarly},
 		{"2 s too early", 2400 * time.Millisecond, whole, wire.TooEarly},
-		{"at once", 0, whole, wire.NotHeard},
-		{"database's clock set back", -time.Hour, whole, ""},
-		{"database's clock set back and not heard", -time.Hour, wire.Heard{Endpos: 100, PlayedMS: 5500}, wire.NotHeard},
-		{"half of the samples", time.Minute, wire.Heard{Endpos: 22000, PlayedMS: 5500}, wire.NotHeard},
-		{"half of the time", time.Minute, wire.Heard{Endpos: 44000, PlayedMS: 2750}, wire.NotHeard},
-		{"an absurd position", time.Minute, wire.Heard{Endpos: 1e12, PlayedMS: 5500}, wire.NotHeard},
-		{"an absurd time", time.Minute, wire.Heard{Endpos: 44000, PlayedMS: 1e12}, wire.NotHeard},
-		{"negative", time.Minute, wire.Heard{Endpos: -44000, PlayedMS: -1}, wire.NotHeard},
+		{"3 s too early", 1390 * time.Millisecond, whole, wire.TooEarly},
+		{"a moment more than 3 s too early", 1389 * time.Millisecond, whole, FarTooEarly},
+		{"at once", 0, whole, FarTooEarly},
+		{"database's clock set back", -time.Hour, whole, nil},
+		{"database's clock set back and not heard", -time.Hour, wire.Heard{Endpos: 100, PlayedMS: 5500}, CutShort},
+		{"half of the samples", time.Minute, wire.Heard{Endpos: 22000, PlayedMS: 5500}, CutShort},
+		{"half of the time", time.Minute, wire.Heard{Endpos: 44000, PlayedMS: 2750}, CutShort},
+		{"an absurd position", time.Minute, wire.Heard{Endpos: 1e12, PlayedMS: 5500}, Absurd},
+		{"an absurd time", time.Minute, wire.Heard{Endpos: 44000, PlayedMS: 1e12}, Absurd},
+		{"negative", time.Minute, wire.Heard{Endpos: -44000, PlayedMS: -1}, Absurd},
 	} {
 		err := policy.judge(Listen{Ad: ad, Elapsed: row.elapsed}, row.heard)
-		if row.want == "" && err != nil || row.want != "" && !errors.Is(err, row.want) {
-			t.Errorf("%s: %v; want %q", row.name, err, row.want)
+		if !errors.Is(err, row.want) {
+			t.Errorf("%s: %v; want %v", row.name, err, row.want)
+		}
+		if _, suspicious := row.want.(Suspicion); suspicious != errors.Is(err, wire.NotHeard) {
+			t.Errorf("%s: %v; suspicious %v", row.name, err, suspicious)
 		}
 		var refused *wire.Error
 		if errors.As(err, &refused) && refused.Code == wire.TooEarly {

@@ -7,16 +7,30 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"adcredit/creditapi/wire"
 )
 
-// Service answers what the interface asks. It holds no state of its own: run
-// as many as you like on one database.
+// Service answers what the interface asks. Run as many as you like on one
+// database: what a Service remembers itself it may forget.
 type Service struct {
-	Store  Store
-	Policy Policy
+	Store   Store
+	Policy  Policy
+	Now     func() time.Time                    // nil: time.Now, whose monotonic clock times listens
+	Noticed func(node string, reason Suspicion) // called for each suspicion, for figures; may be nil
+
+	timers timers
+	mu     sync.Mutex
+	lates  map[string]*lates // by node
+}
+
+func (s *Service) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 // Credit says whether the account may call the destination, and if not,
@@ -134,7 +148,11 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 		n.Busy += asking
 	}
 	listen, err := s.Store.Start(ctx, n)
-	return onWire(listen), err
+	if err != nil {
+		return wire.Listen{}, err
+	}
+	s.timers.start(listen.ID, s.now())
+	return onWire(listen), nil
 }
 
 func onWire(l Listen) wire.Listen {
@@ -149,17 +167,12 @@ func onWire(l Listen) wire.Listen {
 // completed one answers its grant again, whatever is said of it now.
 func (s *Service) Complete(ctx context.Context, node, id string, heard wire.Heard) (wire.Grant, error) {
 	listen, err := s.listenOf(ctx, node, id)
-	if err != nil {
-		return wire.Grant{}, err
+	var entry Entry
+	if err == nil {
+		entry, err = s.complete(ctx, listen, heard)
 	}
-	if listen.State == Started && !listen.Late {
-		if err := s.Policy.judge(listen, heard); err != nil {
-			return wire.Grant{}, err
-		}
-	}
-	entry, err := s.Store.Complete(ctx, Completion{ListenID: id, Heard: heard})
 	if err != nil {
-		return wire.Grant{}, err
+		return wire.Grant{}, s.refused(ctx, refusal(node, listen, heard), err)
 	}
 	judged, err := s.after(ctx, entry)
 	if err != nil {
@@ -170,6 +183,32 @@ func (s *Service) Complete(ctx context.Context, node, id string, heard wire.Hear
 		Credit: judged.Credit, Currency: judged.Currency, Announce: judged.Announce,
 		Available: judged.Available, Required: judged.Required, Sufficient: judged.Sufficient,
 	}, nil
+}
+
+// complete judges a listen that has not ended, and grants.
+func (s *Service) complete(ctx context.Context, listen Listen, heard wire.Heard) (Entry, error) {
+	open := listen.State == Started
+	if open && !listen.Over {
+		if err := s.Policy.judge(listen, heard); err != nil {
+			return Entry{}, err
+		}
+	}
+	late := open && listen.late()
+	entry, err := s.Store.Complete(ctx, Completion{ListenID: listen.ID, Heard: heard, Late: late, LatePer: s.Policy.LatePerDay})
+	switch {
+	case err != nil:
+	case open:
+		s.completed(listen.Node, late)
+	case listen.Heard.Endpos != heard.Endpos || listen.Heard.PlayedMS != heard.PlayedMS:
+		odd := refusal(listen.Node, listen, heard)
+		odd.Why = Changed
+		s.suspect(ctx, odd)
+	}
+	return entry, err
+}
+
+func refusal(node string, l Listen, heard wire.Heard) Refusal {
+	return Refusal{Node: node, ListenID: l.ID, AccountID: l.AccountID, Heard: heard, Elapsed: l.Elapsed}
 }
 
 // after judges the account of an entry as it is now.
@@ -193,7 +232,13 @@ func (s *Service) Abandon(ctx context.Context, node, id string, a wire.Abandon) 
 // listenOf reads a listen for its node; another node's is none of its business.
 func (s *Service) listenOf(ctx context.Context, node, id string) (Listen, error) {
 	listen, err := s.Store.Listen(ctx, id)
-	if err == nil && listen.Node != node {
+	if err != nil {
+		return listen, err
+	}
+	if elapsed, known := s.timers.since(id, s.now()); known {
+		listen.Elapsed, listen.Timed = elapsed, true
+	}
+	if listen.Node != node {
 		err = &wire.Error{Code: wire.Forbidden, Detail: "This listen was started by another node."}
 	}
 	return listen, err

@@ -15,6 +15,7 @@ import "context"
 type Store interface {
 	Accounts
 	Listens
+	Suspicions
 	Ledger
 	Campaigns
 	Keys
@@ -59,11 +60,18 @@ type Listens interface {
 	Listen(ctx context.Context, id string) (Listen, error)
 	// Complete turns the held reward into a ledger entry and the entry into
 	// credit, exactly once however often it is called. Codes ListenExpired,
-	// ListenAbandoned. An entry in doubt is no error: look at its State.
+	// ListenAbandoned, LateCapped. An entry in doubt is no error: look at its State.
 	Complete(ctx context.Context, c Completion) (Entry, error)
 	// Abandon closes a started listen and gives its reward back to the
 	// budget; again is harmless. Codes ListenCompleted, ListenExpired.
 	Abandon(ctx context.Context, a Abandonment) error
+}
+
+// Suspicions keeps what a person should look at. Nothing of it is money.
+type Suspicions interface {
+	// Refused counts a refusal: one row per listen, node and reason, with the
+	// values of the last one.
+	Refused(ctx context.Context, r Refusal) error
 }
 
 // Ledger explains every franc.

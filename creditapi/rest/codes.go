@@ -23,6 +23,10 @@ var meanings = map[wire.Code]string{
 	wire.NoAd:             "no campaign fits",
 	wire.Capped:           "the caller has listened often enough today",
 	wire.Playing:          "another ad is playing to this account",
+	wire.TooSoon:          "the account was paid for an ad a moment ago",
+	wire.NewAccount:       "the account is younger than ads are offered to",
+	wire.NeverPaid:        "the account has paid for too few refills",
+	wire.NodeLimit:        "the node plays or earns as much as it may now",
 	wire.NeverOffer:       "ads never pay for this destination",
 	wire.NotNeeded:        "the credit suffices",
 	wire.ListenNotFound:   "there is no such listen",
@@ -32,5 +36,6 @@ var meanings = map[wire.Code]string{
 	wire.TooEarly:         "the ad can't have ended yet: wait `retry_after_ms` and send it again",
 	wire.NotHeard:         "the ad was not heard to its end",
 	wire.Inattentive:      "the caller did not press the digit that the listen's `attention` asks for",
+	wire.LateCapped:       "too many completions of this account came late that day",
 	wire.InDoubt:          "recorded; a person must settle it",
 }

@@ -72,7 +72,7 @@ func (a *API) listens() {
 			"What is sent must agree with the server's own clock.",
 		scope: credit.ScopeAGI, status: http.StatusOK,
 		answers: map[int]string{http.StatusAccepted: "Recorded, but `in_doubt`: a person must settle it"},
-		codes:   []wire.Code{wire.ListenNotFound, wire.ListenExpired, wire.ListenAbandoned, wire.TooEarly, wire.NotHeard, wire.Inattentive},
+		codes:   []wire.Code{wire.ListenNotFound, wire.ListenExpired, wire.ListenAbandoned, wire.TooEarly, wire.NotHeard, wire.Inattentive, wire.LateCapped},
 	}, a.completeListen)
 	register(a, operation{
 		id: "abandon-listen", method: http.MethodPost, path: "/v1/listens/{id}/abandon",

@@ -79,7 +79,7 @@ func TestCompleteRefusals(t *testing.T) {
 			l := w.started(key1)
 			w.pass(row.wait)
 			p, header := w.problem(row.code, post("ast1", "/v1/listens/"+l.ID+"/complete", row.body))
-			if row.code == wire.TooEarly && (p.RetryAfterMS != 1800 || header.Get("Retry-After") != "2") {
+			if row.code == wire.TooEarly && (p.RetryAfterMS != 2800 || header.Get("Retry-After") != "3") {
 				t.Errorf("retry after %d ms, header %q", p.RetryAfterMS, header.Get("Retry-After"))
 			}
 			if entries := w.store.Ledger(); len(entries) != 0 {

@@ -26,6 +26,7 @@ type metrics struct {
 	granted  prometheus.Counter
 	swept    *prometheus.CounterVec
 	sweeps   prometheus.Counter
+	odd      *prometheus.CounterVec
 	counted  recent
 }
 
@@ -45,10 +46,11 @@ func newMetrics(way func() credit.Way) *metrics {
 		grants:   counter("grants_total", "Grants by state; an answer repeated soon counts once.", "state"),
 		granted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "creditapi_granted_amount_total", Help: "Credit granted for listens, in the base currency."}),
+		odd:    counter("suspicious_total", "What a person should look at (creditapi report suspicious), by node and reason.", "node", "reason"),
 		swept:  counter("swept_total", "What sweeps mended.", "what"),
 		sweeps: prometheus.NewCounter(prometheus.CounterOpts{Name: "creditapi_sweeps_total", Help: "Sweeps that came to their end."}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.listens, m.grants, m.granted, m.swept, m.sweeps,
+	m.registry.MustRegister(m.requests, m.duration, m.refusals, m.listens, m.grants, m.granted, m.swept, m.sweeps, m.odd,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, w := range []credit.Way{credit.Transaction, credit.Stock} {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -92,6 +94,10 @@ func (m *metrics) grant(g wire.Grant) {
 		m.granted.Add(float64(g.Amount) / float64(wire.Units(1)))
 	}
 	m.listen(credit.Completed, g.ListenID)
+}
+
+func (m *metrics) noticed(node string, reason credit.Suspicion) {
+	m.odd.WithLabelValues(node, string(reason)).Inc()
 }
 
 func (m *metrics) sweep(s credit.Swept) {

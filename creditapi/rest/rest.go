@@ -59,6 +59,7 @@ func New(service *credit.Service, options Options) *API {
 	a := &API{service: service, options: options, log: options.Log, mux: http.NewServeMux()}
 	a.gate = newGate(service.Store, options.Now, a.log)
 	a.metrics = newMetrics(service.Store.Way)
+	service.Noticed = a.metrics.noticed
 	a.huma = humago.New(a.mux, description(options.Version))
 	a.credits()
 	a.listens()

@@ -77,7 +77,7 @@ func newWorld(t *testing.T, change ...func(*credit.Service, *Options)) *world {
 
 // newAPI is the interface over a store that is there.
 func newAPI(store credit.Store, now func() time.Time, log io.Writer, change ...func(*credit.Service, *Options)) *API {
-	service := &credit.Service{Store: store, Policy: credit.Policy{
+	service := &credit.Service{Store: store, Now: now, Policy: credit.Policy{
 		Required: wire.Units(1), NeverOffer: []string{"88"}, CompletionWindow: 24 * time.Hour,
 		ClockTolerance: time.Second, StartsPerDay: 3, ListensPerDay: 2, Location: time.UTC,
 	}}

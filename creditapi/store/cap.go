@@ -22,6 +22,7 @@ type tally struct {
 const (
 	starts  = "start"  // listens started, also those that were abandoned
 	listens = "listen" // without the abandoned and the expired ones
+	lates   = "late"   // listens completed late
 )
 
 // count adds one, unless the tally has reached the cap; 0 is no cap. The

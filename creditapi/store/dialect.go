@@ -24,6 +24,7 @@ import (
 //	{unix COL}   A2Billing's COL in Unix seconds, 0 for none
 //	{money}      a parameter that is wire.Money
 //	{keep COL}   ends an INSERT that leaves an existing row as it is
+//	{or}         ends an INSERT; the changes behind it are made to an existing row
 //	{once COL}   ends an INSERT that adds 1 to COL of an existing row, unless
 //	             COL has reached ?; no row changes then
 type dialect interface {

@@ -77,6 +77,13 @@ func (q session) complete(ctx context.Context, way credit.Way, c credit.Completi
 		err = q.row(ctx, `SELECT id FROM adcredit_ledger WHERE listen_id = ?`, l.ID).Scan(&id)
 		return id, err
 	}
+	if c.Late {
+		if ok, err := q.count(ctx, tally{int64(l.AccountID), l.day, 0, lates}, c.LatePer); err != nil {
+			return 0, err
+		} else if !ok {
+			return 0, errLateCapped
+		}
+	}
 	if l.dailyShard.Valid {
 		if err := q.spend(ctx, budget{l.campaign, l.day}, int(l.dailyShard.Int64), l.Reward); err != nil {
 			return 0, err
@@ -94,6 +101,10 @@ func (q session) complete(ctx context.Context, way credit.Way, c credit.Completi
 		VALUES (?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, ?, {now})`,
 		l.ID, int64(l.AccountID), l.card, l.Reward, epoch, l.Node, "ad "+l.Campaign+", listen "+l.ID, l.campaign)
 }
+
+// errLateCapped: as many listens of that day have come late as are believed.
+// Trying again tomorrow changes nothing: the day is that of the listen's start.
+var errLateCapped = refuse(wire.LateCapped, "Too many listens of this account came late that day; a person must look at them.")
 
 // sane drops an instant that no column could hold: it comes from a host whose
 // clock may never have been set.

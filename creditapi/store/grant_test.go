@@ -136,7 +136,7 @@ func testGrantWindow(t *testing.T, w *world) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantEqual(t, "late", got.Late, true)
+		wantEqual(t, "over", got.Over, true)
 		_, err = w.Complete(t.Context(), heard(l.ID))
 		wantCode(t, err, wire.ListenExpired)
 		wantCode(t, w.Abandon(t.Context(), abandon(l.ID)), wire.ListenExpired)

@@ -24,15 +24,17 @@ type listen struct {
 
 const listenColumns = `l.id, l.state, l.account_id, l.node, l.digest, l.card, l.reward,
 	{since l.started_at}, CASE WHEN l.expires_at <= {now} THEN 1 ELSE 0 END, l.campaign_id, l.day, l.budget_shard, l.daily_shard,
-	c.name, a.id, a.language, a.sound, a.rate_hz, a.samples, COALESCE(t.at_ms, 0), COALESCE(t.digit, '')
+	COALESCE(l.endpos, 0), COALESCE(l.played_ms, 0), c.name, a.id, a.language, a.sound, a.rate_hz, a.samples,
+	COALESCE(t.at_ms, 0), COALESCE(t.digit, '')
 	FROM adcredit_listen l JOIN adcredit_campaign c ON c.id = l.campaign_id JOIN adcredit_ad a ON a.id = l.ad_id
 		LEFT JOIN adcredit_attention t ON t.listen_id = l.id`
 
 func (s *Store) scanListen(row *sql.Row) (l listen, err error) {
 	var elapsed int64
 	err = row.Scan(&l.ID, &l.State, &l.AccountID, &l.Node, &l.digest, &l.card, s.dialect.money(&l.Reward),
-		&elapsed, &l.Late, &l.campaign, &l.day, &l.shard, &l.dailyShard,
-		&l.Campaign, &l.Ad.ID, &l.Ad.Language, &l.Ad.Sound, &l.Ad.RateHz, &l.Ad.Samples, &l.Attention.AtMS, &l.Attention.Digit)
+		&elapsed, &l.Over, &l.campaign, &l.day, &l.shard, &l.dailyShard,
+		&l.Heard.Endpos, &l.Heard.PlayedMS, &l.Campaign, &l.Ad.ID, &l.Ad.Language, &l.Ad.Sound, &l.Ad.RateHz, &l.Ad.Samples,
+		&l.Attention.AtMS, &l.Attention.Digit)
 	l.Elapsed = time.Duration(elapsed) * time.Microsecond
 	return l, err
 }
@@ -120,7 +122,7 @@ func ended(l listen) error {
 		return refuse(wire.ListenAbandoned, "This listen was abandoned.")
 	case l.State == credit.Completed:
 		return refuse(wire.ListenCompleted, "This listen was completed.")
-	case l.State == credit.Lapsed, l.Late:
+	case l.State == credit.Lapsed, l.Over:
 		return refuse(wire.ListenExpired, "The time to complete this listen is over.")
 	}
 	return fmt.Errorf("listen %s is %s and did not change: the database's clock was set back", l.ID, l.State)

@@ -31,6 +31,7 @@ var rights = []string{
 	"SELECT, INSERT, UPDATE ON adcredit_listen", "SELECT, INSERT ON adcredit_attention", "SELECT, INSERT, UPDATE ON adcredit_ledger",
 	"SELECT, INSERT, UPDATE ON adcredit_epoch", "SELECT, INSERT, UPDATE ON adcredit_key",
 	"SELECT, INSERT ON adcredit_settlement",
+	"SELECT, INSERT, UPDATE ON adcredit_refusal",
 }
 
 func TestMariaDB(t *testing.T) { suites(t, onMariaDB) }

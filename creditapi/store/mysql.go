@@ -115,6 +115,7 @@ func (mysqlDialect) words() map[string]string {
 		"money": "CAST(? AS DECIMAL(15,5))",
 		// Not INSERT IGNORE: it hides every other error, too.
 		"keep": "ON DUPLICATE KEY UPDATE $ = $",
+		"or":   "ON DUPLICATE KEY UPDATE",
 		"once": "ON DUPLICATE KEY UPDATE $ = $ + ($ < ?)",
 	}
 }

@@ -64,6 +64,7 @@ func (sqliteDialect) words() map[string]string {
 		"unix":   "($ / 1000000)",
 		"money":  "?",
 		"keep":   "ON CONFLICT DO NOTHING",
+		"or":     "ON CONFLICT DO UPDATE SET",
 		"once":   "ON CONFLICT DO UPDATE SET $ = $ + 1 WHERE $ < ?",
 	}
 }

@@ -34,6 +34,10 @@ const (
 	NoAd       Code = "no_ad"
 	Capped     Code = "capped"
 	Playing    Code = "playing"     // another listen of this account or call is playing
+	TooSoon    Code = "too_soon"    // the account was paid for an ad a moment ago
+	NewAccount Code = "account_new" // younger than ads are offered to
+	NeverPaid  Code = "never_paid"  // has paid for too few refills
+	NodeLimit  Code = "node_limit"  // the node plays or earns as much as it may
 	NeverOffer Code = "never_offer" // the destination is one that ads never pay for
 	NotNeeded  Code = "not_needed"  // credit suffices
 
@@ -45,6 +49,7 @@ const (
 	TooEarly        Code = "too_early"        // a little: wait retry_after_ms and send again
 	Inattentive     Code = "inattentive"      // not the digit that was asked for in the middle of the ad
 	NotHeard        Code = "not_heard"        // endpos, played_ms or the server's clock say it was not heard to its end
+	LateCapped      Code = "late_capped"      // too many late ones of this account today
 	InDoubt         Code = "in_doubt"         // recorded; a person must settle it
 )
 
@@ -71,6 +76,10 @@ var statuses = map[Code]int{
 	NoAd:             http.StatusConflict,
 	Capped:           http.StatusConflict,
 	Playing:          http.StatusConflict,
+	TooSoon:          http.StatusConflict,
+	NewAccount:       http.StatusConflict,
+	NeverPaid:        http.StatusConflict,
+	NodeLimit:        http.StatusConflict,
 	NeverOffer:       http.StatusConflict,
 	NotNeeded:        http.StatusConflict,
 	ListenNotFound:   http.StatusNotFound,
@@ -80,6 +89,7 @@ var statuses = map[Code]int{
 	TooEarly:         http.StatusTooEarly,
 	Inattentive:      http.StatusUnprocessableEntity,
 	NotHeard:         http.StatusUnprocessableEntity,
+	LateCapped:       http.StatusConflict,
 	InDoubt:          http.StatusAccepted,
 }
 

@@ -35,6 +35,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_led
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_epoch TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_settlement TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_key TO 'adcredit_owner'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_refusal TO 'adcredit_owner'@'localhost';
 
 -- The same for creditapi. Rights on a table that does not exist yet can be given
 -- together with CREATE alone, which is taken away again below. What is deleted are
@@ -50,6 +51,7 @@ GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_ledger TO 'creditapi'@'localhos
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_epoch TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_key TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT ON adcredit_settlement TO 'creditapi'@'localhost';
+GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_refusal TO 'creditapi'@'localhost';
 
 REVOKE CREATE ON adcredit_schema FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_campaign FROM 'creditapi'@'localhost';
@@ -62,3 +64,4 @@ REVOKE CREATE ON adcredit_ledger FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_epoch FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_settlement FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_key FROM 'creditapi'@'localhost';
+REVOKE CREATE ON adcredit_refusal FROM 'creditapi'@'localhost';

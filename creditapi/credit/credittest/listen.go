@@ -3,6 +3,8 @@ package credittest
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"adcredit/creditapi/credit"
@@ -17,7 +19,11 @@ type listen struct {
 	day         int
 	started     time.Time
 	busy, until time.Time
+	late        bool // completed late
 }
+
+// ids are the listens of all stores of this process: no two are named alike.
+var ids atomic.Int64
 
 // Outlook implements credit.Store.
 func (m *Memory) Outlook(ctx context.Context, n credit.NewListen) (credit.Outlook, error) {
@@ -79,7 +85,7 @@ func (m *Memory) Start(ctx context.Context, n credit.NewListen) (credit.Listen, 
 	now := m.now()
 	l := &listen{
 		Listen: credit.Listen{
-			ID: fmt.Sprintf("listen-%d", len(m.listens)+1), State: credit.Started, AccountID: n.AccountID,
+			ID: fmt.Sprintf("listen-%d", ids.Add(1)), State: credit.Started, AccountID: n.AccountID,
 			Node: n.Node, Campaign: campaign.Name, Ad: ad, Reward: campaign.Reward,
 			Attention: n.Question.In(ad),
 		},
@@ -185,7 +191,7 @@ func (m *Memory) find(id string) (*listen, error) {
 func (m *Memory) read(l *listen) credit.Listen {
 	answer := l.Listen
 	answer.Elapsed = m.now().Sub(l.started)
-	answer.Late = m.now().After(l.until)
+	answer.Over = m.now().After(l.until)
 	return answer
 }
 
@@ -214,7 +220,19 @@ func (m *Memory) Complete(ctx context.Context, c credit.Completion) (credit.Entr
 			}
 		}
 	}
+	if c.Late && c.LatePer > 0 {
+		late := 0
+		for _, other := range m.listens {
+			if other.late && other.AccountID == l.AccountID && other.day == l.day {
+				late++
+			}
+		}
+		if late >= c.LatePer {
+			return credit.Entry{}, refuse(wire.LateCapped, "Too many listens of this account came late that day.")
+		}
+	}
 	m.close(l, credit.Completed)
+	l.late, l.Heard = c.Late, c.Heard
 	return m.pay(credit.Entry{ListenID: l.ID, AccountID: l.AccountID, Amount: l.Reward, Node: l.Node, Reason: "ad " + l.Campaign})
 }
 
@@ -248,6 +266,23 @@ func (m *Memory) close(l *listen, state credit.ListenState) {
 			}
 		}
 	}
+}
+
+// Refused implements credit.Store.
+func (m *Memory) Refused(ctx context.Context, r credit.Refusal) error {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return err
+	}
+	m.refusals = append(m.refusals, r)
+	return nil
+}
+
+// Refusals returns a copy of what was refused, the oldest first.
+func (m *Memory) Refusals() []credit.Refusal {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.refusals)
 }
 
 // Abandon implements credit.Store.

@@ -29,6 +29,7 @@ type Memory struct {
 	ledger    []credit.Entry
 	manual    map[string]refill // by their idempotency keys
 	keys      []credit.Key
+	refusals  []credit.Refusal
 }
 
 // New makes an empty store that takes its time from now; nil is the system's

@@ -1,0 +1,216 @@
+package credit_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"adcredit/creditapi/credit"
+	"adcredit/creditapi/credit/credittest"
+	"adcredit/creditapi/wire"
+)
+
+// A house is a service over a store in memory; the clocks of the database and of
+// this host can be set apart. Account 1001 has no credit, an ad lasts 10 s.
+type house struct {
+	*testing.T
+	*credit.Service
+	store    *credittest.Memory
+	database time.Time
+	host     time.Time
+	noticed  []credit.Suspicion
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	start := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	h := &house{T: t, database: start, host: start}
+	h.store = credittest.New(func() time.Time { return h.database })
+	h.Service = h.restarted()
+	for alias := 1001; alias < 1010; alias++ {
+		if _, err := h.store.AddAccount(t.Context(), credit.NewAccount{Card: fmt.Sprint("card", alias), Alias: fmt.Sprint(alias)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := h.store.AddCampaign(t.Context(), credit.Campaign{Name: "teranga", Reward: wire.Units(50), Budget: wire.Units(10_000),
+		Ads: []credit.Ad{{Sound: "ads/teranga", RateHz: 8000, Samples: 80000}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// restarted is another creditapi on the same store: it has timed nothing.
+func (h *house) restarted() *credit.Service {
+	return &credit.Service{Store: h.store, Now: func() time.Time { return h.host },
+		Noticed: func(_ string, s credit.Suspicion) { h.noticed = append(h.noticed, s) },
+		Policy: credit.Policy{Required: wire.Units(1000), CompletionWindow: 24 * time.Hour, ClockTolerance: time.Second,
+			LatePerDay: 2, LateAlarm: 10, Location: time.UTC}}
+}
+
+// pass lets time go by on both hosts.
+func (h *house) pass(d time.Duration) {
+	h.database, h.host = h.database.Add(d), h.host.Add(d)
+}
+
+func (h *house) started(key string) wire.Listen {
+	h.Helper()
+	return h.startedBy("alias:1001", key)
+}
+
+func (h *house) startedBy(account, key string) wire.Listen {
+	h.Helper()
+	l, err := h.Start(h.Context(), "ast1", key, wire.StartListen{Account: account, CallID: "ast1/" + key})
+	if err != nil {
+		h.Fatalf("start %s: %v", key, err)
+	}
+	return l
+}
+
+var whole = wire.Heard{Endpos: 80000, PlayedMS: 10000}
+
+func (h *house) want(err, want error) {
+	h.Helper()
+	if !errors.Is(err, want) {
+		h.Errorf("%v; want %v", err, want)
+	}
+}
+
+// What the database's clock does meanwhile is nothing to a listener whom this
+// process timed; a process that did not has nothing but that clock.
+func TestElapsed(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		takes   time.Duration
+		step    time.Duration // of the database's clock
+		timed   error         // where it was timed
+		untimed error         // after a restart
+	}{
+		{"heard to its end", 10 * time.Second, 0, nil, nil},
+		{"a second early", 9 * time.Second, 0, wire.TooEarly, nil}, // two hosts' clocks may differ by that
+		{"much too early", 5 * time.Second, 0, credit.FarTooEarly, credit.FarTooEarly},
+		{"the database's clock is set back", 10 * time.Second, -time.Hour, nil, nil},
+		{"the database's clock is set back a little", 10 * time.Second, -5 * time.Second, nil, credit.FarTooEarly},
+		{"the database's clock is set ahead", 5 * time.Second, time.Minute, credit.FarTooEarly, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for want, timed := range map[bool]error{true: row.timed, false: row.untimed} {
+				h := newHouse(t)
+				l := h.started("k1")
+				if !want {
+					h.Service = h.restarted()
+				}
+				h.pass(row.takes)
+				h.database = h.database.Add(row.step)
+				_, err := h.Complete(t.Context(), "ast1", l.ID, whole)
+				h.want(err, timed)
+			}
+		})
+	}
+}
+
+// A listen is timed from its first start: one that is answered again to a client
+// that lost the answer is not started again.
+func TestElapsedReplay(t *testing.T) {
+	h := newHouse(t)
+	l := h.started("k1")
+	h.pass(9500 * time.Millisecond)
+	if again := h.started("k1"); again != l {
+		t.Fatalf("again: %+v", again)
+	}
+	h.pass(500 * time.Millisecond)
+	_, err := h.Complete(t.Context(), "ast1", l.ID, whole)
+	h.want(err, nil)
+}
+
+// As many late completions as the cap allows are taken; then they are refused
+// for good, and a person sees them.
+func TestLateCap(t *testing.T) {
+	h := newHouse(t)
+	var ids []string
+	for i := range 4 {
+		ids = append(ids, h.started(fmt.Sprint("k", i)).ID)
+		h.pass(40 * time.Second) // the ad, and 30 s more: only a spool comes then
+	}
+	for i, id := range ids {
+		_, err := h.Complete(t.Context(), "ast1", id, whole)
+		if i < 2 {
+			h.want(err, nil)
+			continue
+		}
+		h.want(err, wire.LateCapped)
+	}
+	if n := len(h.store.Ledger()); n != 2 {
+		t.Errorf("%d grants", n)
+	}
+	refusals := h.store.Refusals()
+	if len(refusals) != 2 || refusals[1].Why != credit.LateCap || refusals[1].ListenID != ids[3] || refusals[1].Heard != whole {
+		t.Errorf("refusals: %+v", refusals)
+	}
+	if fmt.Sprint(h.noticed) != "[late late late_per_day late_per_day]" {
+		t.Errorf("noticed: %v", h.noticed)
+	}
+	l := h.started("in time")
+	h.pass(10 * time.Second)
+	_, err := h.Complete(t.Context(), "ast1", l.ID, whole)
+	h.want(err, nil) // the cap is of late ones
+}
+
+// A digit that is asked for takes its time, too: who presses it after a repeat is
+// not late.
+func TestLateWithAQuestion(t *testing.T) {
+	h := newHouse(t)
+	h.Policy.AttentionShare = 1
+	l := h.started("k1")
+	h.pass(50 * time.Second)
+	_, err := h.Complete(t.Context(), "ast1", l.ID, whole)
+	h.want(err, wire.Inattentive)
+	if r := h.store.Refusals(); len(r) != 1 || r[0].Why != credit.NotAttentive {
+		t.Errorf("refusals: %+v", r)
+	}
+	pressed := whole
+	pressed.AttentionDigit = l.Attention.Digit
+	_, err = h.Complete(t.Context(), "ast1", l.ID, pressed)
+	h.want(err, nil)
+	if fmt.Sprint(h.noticed) != "[inattentive]" {
+		t.Errorf("noticed: %v", h.noticed)
+	}
+}
+
+// A node whose completions come late too often is warned of, once an hour.
+func TestLateAlarm(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	h := newHouse(t)
+	complete := func(i int, after time.Duration) {
+		l := h.startedBy(fmt.Sprint("alias:", 1001+i%9), fmt.Sprint("k", h.host.UnixNano()))
+		h.pass(after)
+		_, err := h.Complete(t.Context(), "ast1", l.ID, whole)
+		h.want(err, nil)
+	}
+	warnings := func(want int) {
+		t.Helper()
+		if n := strings.Count(log.String(), "completions of this node come late"); n != want {
+			t.Errorf("%d warnings, want %d:\n%s", n, want, log.String())
+		}
+	}
+	for i := range 4 {
+		complete(i, 40*time.Second)
+	}
+	warnings(0) // too few to say
+	for i := range 4 {
+		complete(4+i, 40*time.Second)
+	}
+	warnings(1)
+	h.pass(time.Hour)
+	for i := range 9 {
+		complete(i, 10*time.Second)
+	}
+	warnings(1)
+}
