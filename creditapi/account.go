@@ -91,7 +91,7 @@ func (e *environment) showAccount(ctx context.Context, c *config.Config, s *stor
 	if err != nil {
 		return err
 	}
-	judged, err := (&credit.Service{Store: s, Policy: policy(c)}).Credit(ctx, credit.Ref{Kind: credit.ByID, Name: strconv.FormatInt(int64(account.ID), 10)}, "")
+	judged, err := (&credit.Service{Store: s, Policy: policy(c)}).Credit(ctx, credit.Ref{Kind: credit.ByID, Name: strconv.FormatInt(int64(account.ID), 10)}, credit.Call{})
 	if err != nil {
 		return err
 	}

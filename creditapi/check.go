@@ -50,6 +50,13 @@ func (e *environment) look(ctx context.Context) ([]store.Finding, error) {
 		return append(findings, store.Finding{Name: "database", Detail: err.Error()}), nil
 	}
 	findings = append(findings, s.Check(ctx)...)
+	if c.MinPaidRefills > 0 {
+		f := store.Finding{Name: "payments", OK: true, Detail: "A2Billing's payments may be counted (min_paid_refills)"}
+		if _, err := s.HasPaid(ctx, 0, c.MinPaidRefills); err != nil {
+			f.OK, f.Detail = false, err.Error()+"; run etc/a2billing/grants.sql again"
+		}
+		findings = append(findings, f)
+	}
 	return findings, s.Close()
 }
 

@@ -196,7 +196,8 @@ func policy(c *config.Config) credit.Policy {
 		Required: c.RequiredCredit, NeverOffer: c.NeverOffer,
 		CompletionWindow: c.CompletionWindow, ClockTolerance: c.ClockTolerance,
 		AttentionShare: c.AttentionShare,
-		StartsPerDay:   c.StartsPerDay, ListensPerDay: c.ListensPerDay,
+		StartsPerDay:   c.StartsPerDay, ListensPerDay: c.ListensPerDay, ListenSpacing: c.ListenSpacing,
+		MinAccountAge: c.MinAccountAge, MinPaidRefills: c.MinPaidRefills,
 		LatePerDay: c.LatePerDay, LateAlarm: c.LateAlarm, Location: c.Location(), Language: c.Language,
 	}
 }

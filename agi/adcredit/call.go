@@ -59,6 +59,7 @@ func decide(ctx context.Context, s *agi.Session, cfg *config.Config, word string
 		slog.Error("the key for creditapi can't be used", "error", err)
 		return callflow.Outcome{Status: callflow.Failed, Cause: "config"}, nil
 	}
+	client.CallerID = c.CallerID
 	c.CheckOnly = word == "check"
 	channel := &callflow.AGI{Session: s, Progress: cfg.Answer == config.AnswerProgress, SoundsDir: cfg.SoundsDir}
 	outcome := callflow.Run(ctx, channel, client, c, rules(cfg))

@@ -154,14 +154,14 @@ func TestHostileCallers(t *testing.T) {
 			t.Run(key+"/"+v.Name, func(t *testing.T) {
 				s := h.run(t, strings.Replace(honest, field.line, key+": "+v.Text+"\n", 1))
 				s.harmless(t)
-				want, ask := field.untouched, "?destination=2000"
+				want, ask := field.untouched, "destination=2000&"
 				switch {
 				case strings.ContainsAny(v.Text, "\n\x00"):
 					want, ask = "ERROR forged", ""
 				case key == "agi_extension" && v.Text == "s": // the dialplan's own: no destination
 					want, ask = "SUFFICIENT ", ""
 				case key == "agi_extension" && v.Text == "1000#": // a key of every phone
-					want, ask = "SUFFICIENT ", "?destination=1000%23"
+					want, ask = "SUFFICIENT ", "destination=1000%23&"
 				case want == "":
 					want, ask = "NOACCOUNT identity", ""
 				}
@@ -169,7 +169,7 @@ func TestHostileCallers(t *testing.T) {
 					t.Errorf("the outcome is %s, want %s", got, want)
 				}
 				if want == "SUFFICIENT " {
-					ask = "GET /v1/accounts/cid:1001/credit" + ask
+					ask = "GET /v1/accounts/cid:1001/credit?" + ask + "caller_id=1001"
 				}
 				if got := strings.Join(s.asks, "\n"); got != ask {
 					t.Errorf("creditapi was asked %q, want %q", got, ask)

@@ -74,8 +74,9 @@ type Call struct {
 	ID          string // node and uniqueid, for people
 	Account     string // card:…, alias:… or cid:…
 	Destination string
-	Diverted    bool // the one who listens would not be the one who is credited
-	CheckOnly   bool // ask the balance and offer nothing
+	CallerID    string // the number that calls, or "" where none is told
+	Diverted    bool   // the one who listens would not be the one who is credited
+	CheckOnly   bool   // ask the balance and offer nothing
 }
 
 // Rules are what the operator chose.

@@ -195,6 +195,10 @@ func TestRun(t *testing.T) {
 		{"no campaign", func(s *situation) { s.bank.credit.Offer = wire.Offer{Reason: wire.NoAd} }, NoAd, "no_ad", "", ""},
 		{"premium number", func(s *situation) { s.bank.credit.Offer = wire.Offer{Reason: wire.NeverOffer} }, NoAd, "never_offer", "", ""},
 		{"cap reached", func(s *situation) { s.bank.credit.Offer = wire.Offer{Reason: wire.Capped} }, Capped, "capped", "", ""},
+		{"paid for an ad a moment ago", func(s *situation) { s.bank.credit.Offer = wire.Offer{Reason: wire.TooSoon} }, Capped, "too_soon", "", ""},
+		{"account made today", func(s *situation) { s.bank.credit.Offer = wire.Offer{Reason: wire.NewAccount} }, NoAd, "account_new", "", ""},
+		{"account that never paid", func(s *situation) { s.bank.credit.Offer = wire.Offer{Reason: wire.NeverPaid} }, NoAd, "never_paid", "", ""},
+		{"node at its limit", func(s *situation) { s.bank.credit.Offer = wire.Offer{Reason: wire.NodeLimit} }, NoAd, "node_limit", "", ""},
 		{"another listen plays", func(s *situation) { s.bank.credit.Offer = wire.Offer{Reason: wire.Playing} }, Capped, "playing", "", ""},
 		{"the reward would not suffice", func(s *situation) { s.bank.credit.Available = wire.Units(-41) }, TooLow, "too_low", "", ""},
 		{"two rewards would", func(s *situation) {

@@ -20,6 +20,7 @@ var ErrIdentity = errors.New("no clean identity")
 func Identify(s *agi.Session, c *config.Config) (Call, error) {
 	call := Call{
 		ID:       c.Node + "/" + printable(s.Env["uniqueid"], 60),
+		CallerID: caller(present(s.Env["callerid"])),
 		Diverted: present(s.Env["rdnis"]) != "",
 	}
 	destination, clean := number(s.Env["extension"])
@@ -62,6 +63,16 @@ func present(value string) string {
 		return ""
 	}
 	return value
+}
+
+// caller is the number that calls. What is no number, such as that of a caller who
+// withholds it, is left out: creditapi caps by it, and many callers would share it.
+func caller(id string) string {
+	digits := strings.TrimPrefix(id, "+")
+	if digits == "" || len(digits) > 39 || strings.Trim(digits, "0123456789") != "" {
+		return ""
+	}
+	return id
 }
 
 // number accepts what may be dialled; "s", "h" and the like are no destination.

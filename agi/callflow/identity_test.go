@@ -50,9 +50,25 @@ func TestIdentify(t *testing.T) {
 			if call.Account != row.account || call.Diverted != row.diverted {
 				t.Errorf("got %+v", call)
 			}
+			if number := row.env["callerid"]; call.CallerID != number && row.account != "" {
+				t.Errorf("caller ID %q, want %q", call.CallerID, number)
+			}
 			if call.ID != "ast1/1795492582.2" {
 				t.Errorf("call id %q", call.ID)
 			}
 		})
+	}
+}
+
+// A caller who withholds the number must not share the cap of all who do.
+func TestCaller(t *testing.T) {
+	for id, want := range map[string]string{
+		"221771234567": "221771234567", "+221771234567": "+221771234567", "1000": "1000",
+		"": "", "+": "", "anonymous": "", "10 00": "", "10*": "", "++1": "", "1\n2": "",
+		"1234567890123456789012345678901234567890": "",
+	} {
+		if got := caller(id); got != want {
+			t.Errorf("caller(%q) = %q; want %q", id, got, want)
+		}
 	}
 }

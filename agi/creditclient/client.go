@@ -46,6 +46,10 @@ type Config struct {
 
 // Client implements callflow.Credits. It serves one call from one goroutine.
 type Client struct {
+	// CallerID is the number that calls, told to creditapi with the balance
+	// question and the start; "": not told.
+	CallerID string
+
 	cfg     Config
 	servers []*server
 	spool   *Spool
@@ -103,9 +107,12 @@ func (c *Client) Credit(ctx context.Context, account, destination string) (wire.
 }
 
 func (c *Client) credit(ctx context.Context, account, destination string) (answer wire.Credit, err error) {
-	path := "/v1/accounts/" + url.PathEscape(account) + "/credit"
-	if destination != "" {
-		path += "?destination=" + url.QueryEscape(destination)
+	path, separator := "/v1/accounts/"+url.PathEscape(account)+"/credit", "?"
+	for _, query := range [][2]string{{"destination", destination}, {"caller_id", c.CallerID}} {
+		if query[1] != "" {
+			path += separator + query[0] + "=" + url.QueryEscape(query[1])
+			separator = "&"
+		}
 	}
 	err = c.send(ctx, request{method: http.MethodGet, path: path, into: &answer, sane: func() bool {
 		return answer.Account != "" && answer.Currency != "" && answer.Required >= 0 && answer.Offer.Reward >= 0
@@ -116,6 +123,7 @@ func (c *Client) credit(ctx context.Context, account, destination string) (answe
 // Start implements callflow.Credits. Who hangs up meanwhile has a listen perhaps,
 // and only the answer tells which to abandon: it is still waited for.
 func (c *Client) Start(ctx context.Context, req wire.StartListen) (wire.Listen, error) {
+	req.CallerID = c.CallerID
 	ctx, cancel := c.step(ctx)
 	defer cancel()
 	var answer wire.Listen

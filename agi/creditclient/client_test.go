@@ -95,6 +95,30 @@ func TestRequestHasKeyAndAccount(t *testing.T) {
 	}
 }
 
+func TestCallerIDIsToldWhereItIsKnown(t *testing.T) {
+	var query string
+	var body wire.StartListen
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		query = r.URL.RawQuery
+		if r.Method == http.MethodPost {
+			if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+				t.Error(err)
+			}
+		}
+		problem(wire.NoAd)(w, r)
+	})
+	for id, want := range map[string]string{"": "", "+221771234567": "caller_id=%2B221771234567"} {
+		c := client(t, time.Second, url)
+		c.CallerID, body = id, wire.StartListen{}
+		if _, err := c.Credit(t.Context(), "alias:1001", ""); !errors.Is(err, wire.NoAd) || query != want {
+			t.Errorf("%q: query %q, %v", id, query, err)
+		}
+		if _, err := c.Start(t.Context(), wire.StartListen{Account: "alias:1001"}); !errors.Is(err, wire.NoAd) || body.CallerID != id {
+			t.Errorf("%q: start %+v, %v", id, body, err)
+		}
+	}
+}
+
 func TestACertificateThatNobodyVouchesForIsNoAnswer(t *testing.T) {
 	s := httptest.NewTLSServer(answer(200, "application/json", credit))
 	t.Cleanup(s.Close)

@@ -61,12 +61,22 @@ func (c *Config) Check() []etc.Problem {
 			report("never_offer", "%q is not the beginning of a number; write digits, with a + before them if numbers are dialled so, like 88 or +22188", prefix)
 		}
 	}
-	if c.CompletionWindow < time.Minute || c.CompletionWindow > 30*24*time.Hour {
-		report("completion_window", "%v is out of range; write 1m to 720h", c.CompletionWindow)
+	for _, d := range []struct {
+		key       string
+		value     time.Duration
+		low, high time.Duration
+		span      string
+	}{
+		{"completion_window", c.CompletionWindow, time.Minute, 30 * 24 * time.Hour, "1m to 720h"},
+		{"clock_tolerance", c.ClockTolerance, 0, 10 * time.Second, "0s to 10s"},
+		{"listen_spacing", c.ListenSpacing, 0, 24 * time.Hour, "0s to 24h"},
+		{"min_account_age", c.MinAccountAge, 0, 365 * 24 * time.Hour, "0s to 8760h"},
+	} {
+		if d.value < d.low || d.value > d.high {
+			report(d.key, "%v is out of range; write %s", d.value, d.span)
+		}
 	}
-	if c.ClockTolerance < 0 || c.ClockTolerance > 10*time.Second {
-		report("clock_tolerance", "%v is out of range; write 0s to 10s", c.ClockTolerance)
-	}
+	within("min_paid_refills", c.MinPaidRefills, 0, 1000)
 	within("starts_per_day", c.StartsPerDay, 1, 1000)
 	within("listens_per_day", c.ListensPerDay, 1, 1000)
 	within("late_per_day", c.LatePerDay, 1, 1000)

@@ -63,9 +63,13 @@ type Config struct {
 	StartsPerDay     int           `toml:"starts_per_day"`
 	ListensPerDay    int           `toml:"listens_per_day"`
 	// AttentionShare of the listens ask for a digit in the middle of the ad.
-	AttentionShare float64 `toml:"attention_share" like:"0.1"`
-	LatePerDay     int     `toml:"late_per_day"`
-	LateAlarm      int     `toml:"late_alarm"`
+	AttentionShare float64       `toml:"attention_share" like:"0.1"`
+	ListenSpacing  time.Duration `toml:"listen_spacing"`
+	LatePerDay     int           `toml:"late_per_day"`
+	LateAlarm      int           `toml:"late_alarm"`
+
+	MinAccountAge  time.Duration `toml:"min_account_age"`
+	MinPaidRefills int           `toml:"min_paid_refills"`
 
 	// Retention is how old callers' numbers may become in our tables.
 	Retention Days `toml:"retention"`
@@ -96,8 +100,10 @@ func Default(getenv func(string) string) *Config {
 		StartsPerDay:        10,
 		ListensPerDay:       5,
 		Retention:           400,
+		ListenSpacing:       time.Minute,
 		LatePerDay:          3,
 		LateAlarm:           10,
+		MinAccountAge:       24 * time.Hour,
 		LogLevel:            "info",
 		LogFormat:           "text",
 		state:               stateFolder(getenv, os.Geteuid()),

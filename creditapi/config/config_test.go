@@ -94,6 +94,9 @@ func TestRefused(t *testing.T) {
 		{`retention = 400`, `creditapi.toml:1: retention: is a whole number; write text between quotes, like "400d"`},
 		{`starts_per_day = 1001`, "creditapi.toml:1: starts_per_day: 1001 is out of range; write 1 to 1000"},
 		{`starts_per_day = 4`, "creditapi.toml:1: starts_per_day: 4 is less than listens_per_day (5), and each listen is a start; write 5 or more"},
+		{`listen_spacing = "25h"`, "creditapi.toml:1: listen_spacing: 25h0m0s is out of range; write 0s to 24h"},
+		{`min_account_age = "-1h"`, "creditapi.toml:1: min_account_age: -1h0m0s is out of range; write 0s to 8760h"},
+		{"min_paid_refills = -1", "creditapi.toml:1: min_paid_refills: -1 is out of range; write 0 to 1000"},
 		{"late_per_day = 0", "creditapi.toml:1: late_per_day: 0 is out of range; write 1 to 1000"},
 		{"late_alarm = 101", "creditapi.toml:1: late_alarm: 101 is out of range; write 0 to 100"},
 		{"listens_per_day = 0", "creditapi.toml:1: listens_per_day: 0 is out of range; write 1 to 1000"},
@@ -139,6 +142,9 @@ starts_per_day = 2
 listens_per_day = 2
 attention_share = 0.25
 late_per_day = 1
+listen_spacing = "0s"
+min_account_age = "48h"
+min_paid_refills = 2
 late_alarm = 0
 log_level = "debug"
 log_format = "json"
@@ -159,7 +165,8 @@ log_numbers = true
 	want.NeverOffer = []string{"+22188", "88"}
 	want.CompletionWindow, want.ClockTolerance, want.StartsPerDay, want.ListensPerDay = 90*time.Minute, 0, 2, 2
 	want.AttentionShare = 0.25
-	want.LatePerDay, want.LateAlarm = 1, 0
+	want.LatePerDay, want.LateAlarm, want.ListenSpacing = 1, 0, 0
+	want.MinAccountAge, want.MinPaidRefills = 48*time.Hour, 2
 	want.LogLevel, want.LogFormat, want.LogNumbers = "debug", "json", true
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)

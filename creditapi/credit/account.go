@@ -80,9 +80,10 @@ type Account struct {
 	Postpaid           bool
 	Limit              wire.Money // creditlimit: how far below zero a postpaid account may go
 	Status             Status
-	Expired            bool // by enableexpire and its dates, now
-	InUse              int  // running AGI scripts of A2Billing
-	SimultaneousAccess bool // several calls at a time
+	Created            time.Time // zero: unknown, or of no matter
+	Expired            bool      // by enableexpire and its dates, now
+	InUse              int       // running AGI scripts of A2Billing
+	SimultaneousAccess bool      // several calls at a time
 	Language           string
 	Currency           string     // what balances are announced in
 	Price              wire.Money // of one unit of Currency, in the base currency; 0 when unknown

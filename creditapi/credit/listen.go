@@ -43,21 +43,24 @@ type NewListen struct {
 	AccountID   ID
 	CallID      string
 	CallerCard  string // for people who read the table
+	CallerID    string // the number that calls; "": not told
 	Destination string
 	Language    string
 	Day         int // YYYYMMDD where the caps count
 	Minute      int // of that day
 	Busy        time.Duration
 	Window      time.Duration
-	StartsPer   int // day and account; 0: no cap
-	ListensPer  int // day and account, not counting the abandoned; 0: no cap
+	StartsPer   int           // day and account, and day and caller ID; 0: no cap
+	ListensPer  int           // day and account, not counting the abandoned; 0: no cap
+	Spacing     time.Duration // since the account was last paid for one of another call; 0: none
 	Question    Question
 }
 
 // Outlook is what would happen if the account started a listen now.
 type Outlook struct {
 	Playing bool // another listen of this account plays
-	Capped  bool // the account's caps, or the cap of each campaign that fits
+	TooSoon bool // the account was paid for another a moment ago
+	Capped  bool // the account's or the caller's caps, or the cap of each campaign that fits
 	Ad      *Ad  // nil: no campaign fits
 	Reward  wire.Money
 }

@@ -14,10 +14,13 @@ type Policy struct {
 	NeverOffer       []string   // prefixes of destinations that ads never pay for
 	CompletionWindow time.Duration
 	ClockTolerance   time.Duration
-	StartsPerDay     int // listens an account may start in a day; 0: no cap
-	ListensPerDay    int // listens an account may complete in a day; 0: no cap
-	LatePerDay       int // of these, those that may complete late; 0: no cap
-	LateAlarm        int // percent of a node's completions that may be late before the log warns; 0: never
+	StartsPerDay     int           // listens an account may start in a day; 0: no cap
+	ListensPerDay    int           // listens an account may complete in a day; 0: no cap
+	ListenSpacing    time.Duration // between two paid listens of an account, of different calls
+	MinAccountAge    time.Duration // of an account that ads are offered to
+	MinPaidRefills   int           // that it has paid for; 0: it need not
+	LatePerDay       int           // of these, those that may complete late; 0: no cap
+	LateAlarm        int           // percent of a node's completions that may be late before the log warns; 0: never
 	Location         *time.Location
 	Language         string  // of ads for accounts that have none
 	AttentionShare   float64 // of listens in which a digit is asked for: 0 to 1
@@ -38,6 +41,12 @@ func (p Policy) neverOffers(destination string) bool {
 		}
 	}
 	return false
+}
+
+// tooNew reports whether the account is younger than ads are offered to: cards
+// can be made by the dozen, and each would be paid its ads.
+func (p Policy) tooNew(a Account) bool {
+	return !a.Created.IsZero() && a.Now.Sub(a.Created) < p.MinAccountAge
 }
 
 // day is the date in the policy's time zone as YYYYMMDD, and the minute of

@@ -214,3 +214,71 @@ func TestLateAlarm(t *testing.T) {
 	}
 	warnings(1)
 }
+
+// Cards made by the dozen: an account hears no ad before it is old enough and has
+// paid often enough, and learns that before anything is played.
+func TestNewcomers(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		age     time.Duration // 0: unknown
+		paid    int
+		refills int // wanted
+		want    error
+	}{
+		{"a day old", 24 * time.Hour, 0, 0, nil},
+		{"not yet a day old", 24*time.Hour - time.Second, 0, 0, wire.NewAccount},
+		{"made tomorrow, by its clock", -time.Hour, 5, 0, wire.NewAccount},
+		{"of unknown age", 0, 0, 0, nil},
+		{"paid twice", 48 * time.Hour, 2, 2, nil},
+		{"paid once of two", 48 * time.Hour, 1, 2, wire.NeverPaid},
+		{"paid and new", time.Hour, 2, 2, wire.NewAccount},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			h := newHouse(t)
+			h.Policy.MinAccountAge, h.Policy.MinPaidRefills = 24*time.Hour, row.refills
+			ref := credit.Ref{Kind: credit.ByAlias, Name: "1001"}
+			account, err := h.store.Account(t.Context(), ref)
+			h.want(err, nil)
+			if row.age != 0 {
+				account.Created = h.database.Add(-row.age)
+			}
+			h.store.Set(account)
+			h.store.SetPaid(account.ID, row.paid)
+			answer, err := h.Credit(t.Context(), ref, credit.Call{})
+			h.want(err, nil)
+			if reason, _ := row.want.(wire.Code); answer.Offer.Reason != reason || answer.Offer.Available != (reason == "") {
+				t.Errorf("offer: %+v", answer.Offer)
+			}
+			_, err = h.Start(t.Context(), "ast1", "k1", wire.StartListen{Account: "alias:1001", CallID: "ast1/1"})
+			h.want(err, row.want)
+		})
+	}
+}
+
+// What caps a caller is known before anything is played.
+func TestOfferKnowsCaps(t *testing.T) {
+	h := newHouse(t)
+	h.Policy.StartsPerDay, h.Policy.ListenSpacing = 2, time.Minute
+	offer := func(account, caller string, want wire.Code) {
+		t.Helper()
+		answer, err := h.Credit(t.Context(), credit.Ref{Kind: credit.ByAlias, Name: account}, credit.Call{CallerID: caller})
+		if err != nil || answer.Offer.Reason != want {
+			t.Errorf("%s from %s: %+v, %v; want %q", account, caller, answer.Offer, err, want)
+		}
+	}
+	const phone = "221770000000"
+	start := func(account, key string) {
+		t.Helper()
+		l, err := h.Start(t.Context(), "ast1", key, wire.StartListen{Account: "alias:" + account, CallID: key, CallerID: phone})
+		h.want(err, nil)
+		h.pass(10 * time.Second)
+		_, err = h.Complete(t.Context(), "ast1", l.ID, whole)
+		h.want(err, nil)
+	}
+	start("1001", "k1")
+	offer("1001", "", wire.TooSoon)
+	offer("1002", phone, "")
+	start("1002", "k2")
+	offer("1003", phone, wire.Capped)
+	offer("1003", "", "")
+}

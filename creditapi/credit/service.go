@@ -33,9 +33,15 @@ func (s *Service) now() time.Time {
 	return s.Now()
 }
 
-// Credit says whether the account may call the destination, and if not,
-// whether an ad may be offered.
-func (s *Service) Credit(ctx context.Context, ref Ref, destination string) (wire.Credit, error) {
+// A Call is what a node tells of a call when it asks for an account's credit.
+type Call struct {
+	Destination string
+	CallerID    string // "": not told
+}
+
+// Credit says whether the account may make the call, and if not, whether an ad
+// may be offered.
+func (s *Service) Credit(ctx context.Context, ref Ref, c Call) (wire.Credit, error) {
 	account, err := s.Store.Account(ctx, ref)
 	if err != nil {
 		return wire.Credit{}, err
@@ -44,7 +50,7 @@ func (s *Service) Credit(ctx context.Context, ref Ref, destination string) (wire
 	if err != nil {
 		return wire.Credit{}, err
 	}
-	answer.Offer, err = s.offer(ctx, account, answer, destination)
+	answer.Offer, err = s.offer(ctx, account, answer, c)
 	return answer, err
 }
 
@@ -74,17 +80,21 @@ func (s *Service) judgeAccount(ctx context.Context, a Account) (wire.Credit, err
 }
 
 // offer says what may be offered to an account that was judged.
-func (s *Service) offer(ctx context.Context, a Account, judged wire.Credit, destination string) (wire.Offer, error) {
-	if reason := s.noOffer(judged, destination); reason != "" {
-		return wire.Offer{Reason: reason}, nil
+func (s *Service) offer(ctx context.Context, a Account, judged wire.Credit, c Call) (wire.Offer, error) {
+	if reason, err := s.noOffer(ctx, a, judged, c.Destination); reason != "" || err != nil {
+		return wire.Offer{Reason: reason}, err
 	}
-	outlook, err := s.Store.Outlook(ctx, s.newListen(a, ""))
+	n := s.newListen(a, "")
+	n.CallerID = c.CallerID
+	outlook, err := s.Store.Outlook(ctx, n)
 	if err != nil {
 		return wire.Offer{}, err
 	}
 	switch {
 	case outlook.Playing:
 		return wire.Offer{Reason: wire.Playing}, nil
+	case outlook.TooSoon:
+		return wire.Offer{Reason: wire.TooSoon}, nil
 	case outlook.Capped:
 		return wire.Offer{Reason: wire.Capped}, nil
 	case outlook.Ad == nil:
@@ -94,16 +104,24 @@ func (s *Service) offer(ctx context.Context, a Account, judged wire.Credit, dest
 }
 
 // noOffer says why the policy offers nothing to this account, or "".
-func (s *Service) noOffer(judged wire.Credit, destination string) wire.Code {
+func (s *Service) noOffer(ctx context.Context, a Account, judged wire.Credit, destination string) (wire.Code, error) {
 	switch {
 	case judged.Blocked != "":
-		return judged.Blocked
+		return judged.Blocked, nil
 	case judged.Sufficient:
-		return wire.NotNeeded
+		return wire.NotNeeded, nil
 	case s.Policy.neverOffers(destination):
-		return wire.NeverOffer
+		return wire.NeverOffer, nil
+	case s.Policy.tooNew(a):
+		return wire.NewAccount, nil
+	case s.Policy.MinPaidRefills == 0:
+		return "", nil
 	}
-	return ""
+	paid, err := s.Store.HasPaid(ctx, a.ID, s.Policy.MinPaidRefills)
+	if err != nil || paid {
+		return "", err
+	}
+	return wire.NeverPaid, nil
 }
 
 func (s *Service) newListen(a Account, language string) NewListen {
@@ -113,7 +131,7 @@ func (s *Service) newListen(a Account, language string) NewListen {
 		AccountID: a.ID, CallerCard: a.Card, Language: language,
 		Day: day, Minute: minute,
 		Busy: busyMargin, Window: s.Policy.CompletionWindow,
-		StartsPer: s.Policy.StartsPerDay, ListensPer: s.Policy.ListensPerDay,
+		StartsPer: s.Policy.StartsPerDay, ListensPer: s.Policy.ListensPerDay, Spacing: s.Policy.ListenSpacing,
 	}
 }
 
@@ -124,7 +142,11 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 	if err != nil {
 		return wire.Listen{}, err
 	}
-	digest := digestOf(req.Account, req.CallID, req.Destination, req.Language)
+	parts := []string{req.Account, req.CallID, req.Destination, req.Language}
+	if req.CallerID != "" { // so that a client that does not know it repeats the same request
+		parts = append(parts, req.CallerID)
+	}
+	digest := digestOf(parts...)
 	if listen, err := s.Store.Started(ctx, node, key, digest); err != nil {
 		return wire.Listen{}, err
 	} else if listen != nil {
@@ -138,12 +160,14 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 	if err != nil {
 		return wire.Listen{}, err
 	}
-	if reason := s.noOffer(judged, req.Destination); reason != "" {
+	if reason, err := s.noOffer(ctx, account, judged, req.Destination); err != nil {
+		return wire.Listen{}, err
+	} else if reason != "" {
 		return wire.Listen{}, &wire.Error{Code: reason, Detail: "No ad is offered for this call."}
 	}
 	n := s.newListen(account, req.Language)
 	n.Key, n.Digest, n.Node = key, digest, node
-	n.CallID, n.Destination = req.CallID, req.Destination
+	n.CallID, n.CallerID, n.Destination = req.CallID, req.CallerID, req.Destination
 	if n.Question = s.Policy.question(); n.Question.Digit != "" {
 		n.Busy += asking
 	}

@@ -24,6 +24,7 @@ type Idempotent struct {
 type creditInput struct {
 	AccountPath
 	Destination string `query:"destination" maxLength:"40" doc:"The number called; a + is written %2B" example:"+221338240000"`
+	CallerID    string `query:"caller_id" pattern:"^[+]?[0-9]{1,39}$" doc:"The number that calls, where it is one; a + is written %2B" example:"+221771234567"`
 }
 
 // Resolve implements huma.Resolver.
@@ -92,7 +93,7 @@ func (a *API) getCredit(ctx context.Context, in *creditInput) (*creditOutput, er
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.service.Credit(ctx, ref, in.Destination)
+	answer, err := a.service.Credit(ctx, ref, credit.Call{Destination: in.Destination, CallerID: in.CallerID})
 	return &creditOutput{answer}, err
 }
 

@@ -130,6 +130,7 @@ func TestStartRefusals(t *testing.T) {
 		{"a name of two", body("account", "77"), wire.AccountAmbiguous},
 		{"no account", body("account", ""), wire.InvalidRequest},
 		{"a forged account", body("account", `cid:1\n2`), wire.InvalidRequest},
+		{"a caller ID that is no number", post("ast1", "/v1/listens", `{"account":"alias:1001","call_id":"x","caller_id":"anonymous"}`).with("Idempotency-Key", key1), wire.InvalidRequest},
 		{"no call", body("call_id", ""), wire.InvalidRequest},
 		{"a call of two lines", body("call_id", `ast1\n1`), wire.InvalidRequest},
 		{"a call with a NUL", body("call_id", `ast1\u00001`), wire.InvalidRequest},

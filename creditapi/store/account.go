@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"adcredit/creditapi/credit"
 	"adcredit/creditapi/wire"
@@ -40,6 +41,9 @@ func (s *Store) scanAccount(scan func(...any) error) (name string, a credit.Acco
 		&x.mode, &x.days, &x.at, &x.firstUse, &x.creation, instant(&a.Now))
 	a.Postpaid, a.SimultaneousAccess = typepaid == 1, simultaneous == 1
 	a.Expired = x.over(a.Now.Unix())
+	if x.creation > 0 && !s.embedded { // there the operator makes each account by hand
+		a.Created = time.Unix(x.creation, 0).UTC()
+	}
 	return name, a, err
 }
 
@@ -114,6 +118,18 @@ func (s *Store) Accounts(ctx context.Context, after credit.ID, limit int) ([]cre
 	}, fmt.Sprintf(accountOf, `SELECT id, username AS name FROM cc_card WHERE id > ? ORDER BY id LIMIT ?`)+` ORDER BY c.id`,
 		int64(after), limit)
 	return accounts, s.fail("list accounts", err)
+}
+
+// HasPaid counts what A2Billing recorded as payments: credit that was given, by
+// hand, by a voucher or for an ad, is none.
+func (s *Store) HasPaid(ctx context.Context, id credit.ID, refills int) (bool, error) {
+	if s.embedded {
+		return true, nil
+	}
+	var paid int
+	err := s.pool().row(ctx, `SELECT COUNT(*) FROM (
+		SELECT 1 FROM cc_logpayment WHERE card_id = ? AND payment > 0 LIMIT ?) p`, int64(id), refills).Scan(&paid)
+	return paid >= refills, s.fail("count the payments of an account", err)
 }
 
 // AddAccount makes an account in the embedded database.

@@ -19,6 +19,7 @@ var accountParts = []part{
 	{"account/currency", testAccountCurrency},
 	{"account/list", testAccountList},
 	{"account/add", testAccountAdd},
+	{"account/age", testAccountAge},
 	{"account/no time", testAccountNoTime},
 	{"settings", testSettings},
 }
@@ -229,4 +230,26 @@ func testSettings(t *testing.T, w *world) {
 	w.do(t, `UPDATE cc_config SET config_value = 'plenty' WHERE config_key = 'min_credit_2call' AND config_group_title = 'agi-conf1'`)
 	w.advance(time.Minute)
 	check("XOF", "0.00000")
+}
+
+// The embedded database's accounts are made by hand, and have no age.
+func testAccountAge(t *testing.T, w *world) {
+	created := func() time.Time {
+		t.Helper()
+		a, err := w.Account(t.Context(), ref(t, "alias:1001"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Created
+	}
+	if w.embedded {
+		w.do(t, `UPDATE cc_card SET creationdate = {now}`)
+		wantEqual(t, "created", created(), time.Time{})
+		return
+	}
+	at := w.Now().Add(-time.Hour)
+	w.do(t, `UPDATE cc_card SET creationdate = FROM_UNIXTIME(?)`, at.Unix())
+	wantEqual(t, "created", created(), at)
+	w.do(t, `UPDATE cc_card SET creationdate = '0000-00-00 00:00:00'`)
+	wantEqual(t, "created at no date", created(), time.Time{})
 }

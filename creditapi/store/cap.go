@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"time"
+
+	"adcredit/creditapi/credit"
 )
 
 // dayOf is the date of an instant, as days are written in our tables.
@@ -34,6 +37,17 @@ func (q session) count(ctx context.Context, t tally, limit int) (bool, error) {
 	n, err := q.exec(ctx, `INSERT INTO adcredit_cap (account_id, day, campaign_id, kind, n)
 		VALUES (?, ?, ?, ?, 1) {once n}`, t.account, t.day, t.campaign, t.kind, limit)
 	return n > 0, err
+}
+
+// countCaller counts a start of the number that calls, over all accounts, and
+// for people by account.
+func (q session) countCaller(ctx context.Context, n credit.NewListen) (bool, error) {
+	const counted = `INSERT INTO adcredit_caller (day, caller_id, account_id, n) VALUES (?, ?, ?, 1) {once n}`
+	changed, err := q.exec(ctx, counted, n.Day, n.CallerID, 0, cmp.Or(n.StartsPer, math.MaxInt32))
+	if err == nil && changed > 0 {
+		_, err = q.exec(ctx, counted, n.Day, n.CallerID, int64(n.AccountID), math.MaxInt32)
+	}
+	return changed > 0, err
 }
 
 // uncount takes one back.

@@ -82,30 +82,47 @@ func (q session) candidates(ctx context.Context, n credit.NewListen) ([]candidat
 type situation struct {
 	playing int // of this account or call
 	stale   int // that have left their playing key behind
+	tooSoon bool
 	capped  bool
 	fitting []candidate // caps of the campaigns not looked at
 }
 
 func (q session) situation(ctx context.Context, n credit.NewListen) (s situation, err error) {
-	var started, listened int
+	var started, called, listened, paid int
 	err = q.row(ctx, `SELECT
 			(SELECT COUNT(*) FROM adcredit_listen WHERE playing_account = ? AND busy_until > {now})
 				+ (SELECT COUNT(*) FROM adcredit_listen WHERE playing_call = ? AND busy_until > {now}),
 			(SELECT COUNT(*) FROM adcredit_listen WHERE playing_account = ? AND busy_until <= {now})
 				+ (SELECT COUNT(*) FROM adcredit_listen WHERE playing_call = ? AND busy_until <= {now}),
 			COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'start'), 0),
-			COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'listen'), 0)`,
+			COALESCE((SELECT n FROM adcredit_caller WHERE caller_id = ? AND day = ? AND account_id = 0), 0),
+			COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'listen'), 0),
+			(`+lastPaid+`)`,
 		int64(n.AccountID), call(n), int64(n.AccountID), call(n),
-		int64(n.AccountID), n.Day, int64(n.AccountID), n.Day).Scan(&s.playing, &s.stale, &started, &listened)
+		int64(n.AccountID), n.Day, n.CallerID, n.Day, int64(n.AccountID), n.Day,
+		int64(n.AccountID), n.Spacing+longestListen, n.Spacing, n.Node, n.CallID,
+	).Scan(&s.playing, &s.stale, &started, &called, &listened, &paid)
 	if err != nil {
 		return s, err
 	}
-	s.capped = n.StartsPer > 0 && started >= n.StartsPer || n.ListensPer > 0 && listened >= n.ListensPer
-	if s.playing == 0 && !s.capped {
+	s.tooSoon = n.Spacing > 0 && paid > 0
+	s.capped = n.StartsPer > 0 && max(started, called) >= n.StartsPer || n.ListensPer > 0 && listened >= n.ListensPer
+	if s.playing == 0 && !s.tooSoon && !s.capped {
 		s.fitting, err = q.candidates(ctx, n)
 	}
 	return s, err
 }
+
+// lastPaid counts the account's listens that were completed, in time, within the
+// spacing; several ads of one call need none. It only reads, which is no race:
+// a listen that may still be completed in time is playing, and while it is the
+// unique key lets no other one start. A late one was heard long before.
+const lastPaid = `SELECT COUNT(*) FROM adcredit_listen
+	WHERE account_id = ? AND started_at > {before} AND state = 'completed'
+	AND ended_at > {before} AND ended_at <= {now} AND ended_at < busy_until AND NOT (node = ? AND call_id = ?)`
+
+// longestListen is more than any listen plays: it bounds a search by start.
+const longestListen = time.Hour
 
 // call is the value of playing_call.
 func call(n credit.NewListen) string { return n.Node + "/" + n.CallID }
@@ -131,7 +148,7 @@ func (s *Store) Outlook(ctx context.Context, n credit.NewListen) (credit.Outlook
 		return credit.Outlook{}, s.fail("look for an ad", err)
 	}
 	fitting, capped := meets.choose()
-	o := credit.Outlook{Playing: meets.playing > 0, Capped: meets.capped || capped}
+	o := credit.Outlook{Playing: meets.playing > 0, TooSoon: meets.tooSoon, Capped: meets.capped || capped}
 	if len(fitting) > 0 {
 		o.Ad, o.Reward = &fitting[0].ads[0], fitting[0].reward
 	}
@@ -172,6 +189,9 @@ func (s *Store) start(ctx context.Context, n credit.NewListen) (started credit.L
 		if meets.playing > 0 {
 			return errPlaying
 		}
+		if meets.tooSoon {
+			return errTooSoon
+		}
 		if meets.stale > 0 {
 			if err := q.clearStale(ctx, n); err != nil {
 				return err
@@ -194,7 +214,8 @@ func (s *Store) start(ctx context.Context, n credit.NewListen) (started credit.L
 
 var (
 	errPlaying = refuse(wire.Playing, "An ad is playing to this account or in this call already.")
-	errCapped  = refuse(wire.Capped, "This account has had its ads for today.")
+	errTooSoon = refuse(wire.TooSoon, "This account was paid for an ad a moment ago.")
+	errCapped  = refuse(wire.Capped, "This account or caller has had its ads for today.")
 	errNoAd    = refuse(wire.NoAd, "No campaign fits now.")
 )
 
@@ -209,11 +230,15 @@ func (q session) clearStale(ctx context.Context, n credit.NewListen) error {
 	return err
 }
 
-// countAccount counts the account's own caps, and says whether one is reached.
+// countAccount counts the account's own caps and the caller's, and says whether
+// one is reached.
 func (q session) countAccount(ctx context.Context, n credit.NewListen) (capped bool, err error) {
 	ok, err := q.count(ctx, tally{int64(n.AccountID), n.Day, 0, starts}, n.StartsPer)
 	if err == nil && ok {
 		ok, err = q.count(ctx, tally{int64(n.AccountID), n.Day, 0, listens}, n.ListensPer)
+	}
+	if err == nil && ok && n.CallerID != "" {
+		ok, err = q.countCaller(ctx, n)
 	}
 	return !ok, err
 }

@@ -36,7 +36,7 @@ type Announce struct {
 // promise: starting the listen decides.
 type Offer struct {
 	Available  bool  `json:"available"`
-	Reason     Code  `json:"reason,omitempty" doc:"Why there is no offer: no_ad, capped, playing, never_offer, not_needed or blocked"`
+	Reason     Code  `json:"reason,omitempty" doc:"Why there is no offer: no_ad, capped, too_soon, playing, never_offer, not_needed, account_new, never_paid, or what blocks the account"`
 	Reward     Money `json:"reward" doc:"What one listen earns"`
 	DurationMS int64 `json:"duration_ms" doc:"How long the ad plays" minimum:"0"`
 }
@@ -61,6 +61,7 @@ type StartListen struct {
 	Account     string `json:"account" minLength:"1" maxLength:"60" doc:"card:…, alias:… or cid:…" example:"alias:1001"`
 	CallID      string `json:"call_id" minLength:"1" maxLength:"100" doc:"Node and Asterisk's uniqueid: a label for people, never a key" example:"ast1/1795492582.2"`
 	Destination string `json:"destination,omitempty" maxLength:"40" doc:"The number called" example:"+221338240000"`
+	CallerID    string `json:"caller_id,omitempty" pattern:"^[+]?[0-9]{1,39}$" doc:"The number that calls, where it is one: starts are capped by it, too" example:"+221771234567"`
 	Language    string `json:"language,omitempty" maxLength:"5" doc:"Language of the ad; empty: the account's" example:"fr"`
 }
 

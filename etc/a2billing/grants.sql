@@ -18,6 +18,7 @@ GRANT SELECT, UPDATE (credit) ON cc_card TO 'creditapi'@'localhost';
 GRANT SELECT ON cc_callerid TO 'creditapi'@'localhost';
 GRANT SELECT ON cc_config TO 'creditapi'@'localhost';
 GRANT SELECT ON cc_currencies TO 'creditapi'@'localhost';
+GRANT SELECT ON cc_logpayment TO 'creditapi'@'localhost';
 GRANT SELECT, INSERT ON cc_logrefill TO 'creditapi'@'localhost';
 
 -- Our own, for their owner. It sees which engine the accounts are kept by.
@@ -36,6 +37,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_epo
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_settlement TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_key TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_refusal TO 'adcredit_owner'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_caller TO 'adcredit_owner'@'localhost';
 
 -- The same for creditapi. Rights on a table that does not exist yet can be given
 -- together with CREATE alone, which is taken away again below. What is deleted are
@@ -52,6 +54,7 @@ GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_epoch TO 'creditapi'@'localhost
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_key TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT ON adcredit_settlement TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_refusal TO 'creditapi'@'localhost';
+GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_caller TO 'creditapi'@'localhost';
 
 REVOKE CREATE ON adcredit_schema FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_campaign FROM 'creditapi'@'localhost';
@@ -65,3 +68,4 @@ REVOKE CREATE ON adcredit_epoch FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_settlement FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_key FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_refusal FROM 'creditapi'@'localhost';
+REVOKE CREATE ON adcredit_caller FROM 'creditapi'@'localhost';

@@ -43,10 +43,11 @@ INSERT INTO cc_ratecard (id, idtariffplan, dialprefix, rateinitial, initblock, b
                          startdate, stopdate, musiconhold, destination) VALUES
   (1, 1, '2', 0.60000, 1, 1, '2020-01-01 00:00:00', '2037-12-31 00:00:00', '', 0);
 
-INSERT INTO cc_card (id, username, useralias, uipass, credit, tariff, activated, status) VALUES
-  (1, '8987344413', '1000', 'secret1000', 2000.00000, 1, 't', 1),
-  (2, '9700203963', '1001', 'secret1001', 1812.08333, 1, 't', 1),
-  (3, '3377949903', '1002', 'secret1002', 1999.75000, 1, 't', 1);
+-- Customers of old: ads are not offered to accounts that were made today.
+INSERT INTO cc_card (id, username, useralias, uipass, credit, tariff, activated, status, creationdate) VALUES
+  (1, '8987344413', '1000', 'secret1000', 2000.00000, 1, 't', 1, '2020-01-01 00:00:00'),
+  (2, '9700203963', '1001', 'secret1001', 1812.08333, 1, 't', 1, '2020-01-01 00:00:00'),
+  (3, '3377949903', '1002', 'secret1002', 1999.75000, 1, 't', 1, '2020-01-01 00:00:00');
 
 INSERT INTO cc_callerid (cid, id_cc_card) VALUES
   ('221770001000', 1), ('221770001001', 2), ('221770001002', 3);

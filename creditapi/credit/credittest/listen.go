@@ -16,6 +16,8 @@ type listen struct {
 	credit.Listen
 	key, digest string
 	callID      string
+	callerID    string
+	ended       time.Time
 	day         int
 	started     time.Time
 	busy, until time.Time
@@ -35,6 +37,8 @@ func (m *Memory) Outlook(ctx context.Context, n credit.NewListen) (credit.Outloo
 	switch err {
 	case wire.Playing:
 		return credit.Outlook{Playing: true}, nil
+	case wire.TooSoon:
+		return credit.Outlook{TooSoon: true}, nil
 	case wire.Capped:
 		return credit.Outlook{Capped: true}, nil
 	case wire.NoAd:
@@ -89,7 +93,7 @@ func (m *Memory) Start(ctx context.Context, n credit.NewListen) (credit.Listen, 
 			Node: n.Node, Campaign: campaign.Name, Ad: ad, Reward: campaign.Reward,
 			Attention: n.Question.In(ad),
 		},
-		key: n.Key, digest: n.Digest, callID: n.CallID, day: n.Day, started: now, until: now.Add(n.Window),
+		key: n.Key, digest: n.Digest, callID: n.CallID, callerID: n.CallerID, day: n.Day, started: now, until: now.Add(n.Window),
 		busy: now.Add(time.Duration(ad.DurationMS())*time.Millisecond + n.Busy),
 	}
 	m.listens = append(m.listens, l)
@@ -99,14 +103,20 @@ func (m *Memory) Start(ctx context.Context, n credit.NewListen) (credit.Listen, 
 // choose finds the first campaign by order of creation that fits, or the code
 // that says why there is none.
 func (m *Memory) choose(n credit.NewListen) (*credit.Campaign, credit.Ad, error) {
-	starts, listens := 0, 0
+	starts, called, listens := 0, 0, 0
 	perCampaign := map[string]int{}
 	for _, l := range m.listens {
+		if n.CallerID != "" && l.callerID == n.CallerID && l.day == n.Day {
+			called++
+		}
 		if l.AccountID != n.AccountID {
 			continue
 		}
 		if l.State == credit.Started && m.now().Before(l.busy) {
 			return nil, credit.Ad{}, wire.Playing
+		}
+		if l.State == credit.Completed && !l.late && l.callID != n.CallID && m.now().Sub(l.ended) < n.Spacing {
+			return nil, credit.Ad{}, wire.TooSoon
 		}
 		if l.day != n.Day {
 			continue
@@ -117,7 +127,7 @@ func (m *Memory) choose(n credit.NewListen) (*credit.Campaign, credit.Ad, error)
 			perCampaign[l.Campaign]++
 		}
 	}
-	if n.StartsPer > 0 && starts >= n.StartsPer || n.ListensPer > 0 && listens >= n.ListensPer {
+	if n.StartsPer > 0 && max(starts, called) >= n.StartsPer || n.ListensPer > 0 && listens >= n.ListensPer {
 		return nil, credit.Ad{}, wire.Capped
 	}
 	why := wire.NoAd
@@ -257,7 +267,7 @@ func (m *Memory) pay(e credit.Entry) (credit.Entry, error) {
 
 // close ends a started listen and gives its held reward to where it belongs.
 func (m *Memory) close(l *listen, state credit.ListenState) {
-	l.State = state
+	l.State, l.ended = state, m.now()
 	for i := range m.campaigns {
 		if m.campaigns[i].Name == l.Campaign {
 			m.campaigns[i].Held -= l.Reward

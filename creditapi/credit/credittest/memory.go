@@ -30,6 +30,7 @@ type Memory struct {
 	manual    map[string]refill // by their idempotency keys
 	keys      []credit.Key
 	refusals  []credit.Refusal
+	paid      map[credit.ID]int
 }
 
 // New makes an empty store that takes its time from now; nil is the system's
@@ -43,6 +44,7 @@ func New(now func() time.Time) *Memory {
 		way:       credit.Transaction,
 		settings:  credit.Settings{BaseCurrency: "XOF"},
 		callerIDs: map[string]credit.ID{},
+		paid:      map[credit.ID]int{},
 		manual:    map[string]refill{},
 	}
 }
@@ -78,6 +80,19 @@ func (m *Memory) SetSettings(s credit.Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.settings = s
+}
+
+// SetPaid says for how many refills an account has paid.
+func (m *Memory) SetPaid(id credit.ID, refills int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.paid[id] = refills
+}
+
+// HasPaid implements credit.Store.
+func (m *Memory) HasPaid(ctx context.Context, id credit.ID, refills int) (bool, error) {
+	defer m.lock()()
+	return m.paid[id] >= refills, m.refuse(ctx)
 }
 
 // Ledger returns a copy of the ledger, the oldest entry first.
