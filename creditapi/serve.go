@@ -198,6 +198,7 @@ func policy(c *config.Config) credit.Policy {
 		AttentionShare: c.AttentionShare,
 		StartsPerDay:   c.StartsPerDay, ListensPerDay: c.ListensPerDay, ListenSpacing: c.ListenSpacing,
 		MinAccountAge: c.MinAccountAge, MinPaidRefills: c.MinPaidRefills,
+		Node:       credit.NodeLimits{Open: c.NodeOpenListens, PerMinute: c.NodeRewardsPerMinute, PerDay: c.NodeRewardsPerDay},
 		LatePerDay: c.LatePerDay, LateAlarm: c.LateAlarm, Location: c.Location(), Language: c.Language,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"adcredit/creditapi/wire"
 	"adcredit/etc"
 )
 
@@ -42,9 +43,6 @@ func (c *Config) Check() []etc.Problem {
 	c.checkHosts(report)
 	c.checkDatabase(report)
 	within("database_connections", c.DatabaseConnections, 1, 1000)
-	if c.RequiredCredit < 0 {
-		report("required_credit", `%v is less than nothing; write what a call needs to start, like "1.00000"`, c.RequiredCredit)
-	}
 	if !letters(c.Currency, 3, 'A') {
 		report("currency", "%q is not a currency; write its three letters of ISO 4217, like XOF", c.Currency)
 	}
@@ -76,6 +74,8 @@ func (c *Config) Check() []etc.Problem {
 			report(d.key, "%v is out of range; write %s", d.value, d.span)
 		}
 	}
+	within("node_open_listens", c.NodeOpenListens, 0, 1_000_000)
+	c.checkAmounts(report)
 	within("min_paid_refills", c.MinPaidRefills, 0, 1000)
 	within("starts_per_day", c.StartsPerDay, 1, 1000)
 	within("listens_per_day", c.ListensPerDay, 1, 1000)
@@ -93,6 +93,22 @@ func (c *Config) Check() []etc.Problem {
 	oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("log_format", c.LogFormat, "text", "json")
 	return problems
+}
+
+func (c *Config) checkAmounts(report reporter) {
+	for _, a := range []struct {
+		key     string
+		amount  wire.Money
+		example string
+	}{
+		{"required_credit", c.RequiredCredit, `what a call needs to start, like "1.00000"`},
+		{"node_rewards_per_minute", c.NodeRewardsPerMinute, `what the callers of a node may earn, like "5000", or "0" for no limit`},
+		{"node_rewards_per_day", c.NodeRewardsPerDay, `what the callers of a node may earn, like "50000", or "0" for no limit`},
+	} {
+		if a.amount < 0 {
+			report(a.key, "%v is less than nothing; write %s", a.amount, a.example)
+		}
+	}
 }
 
 type reporter func(key, format string, args ...any)

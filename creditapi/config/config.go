@@ -74,6 +74,10 @@ type Config struct {
 	// Retention is how old callers' numbers may become in our tables.
 	Retention Days `toml:"retention"`
 
+	NodeOpenListens      int        `toml:"node_open_listens"`
+	NodeRewardsPerMinute wire.Money `toml:"node_rewards_per_minute"`
+	NodeRewardsPerDay    wire.Money `toml:"node_rewards_per_day"`
+
 	LogLevel   string `toml:"log_level"`
 	LogFormat  string `toml:"log_format"`  // text or json
 	LogNumbers bool   `toml:"log_numbers"` // false: numbers of callers are masked

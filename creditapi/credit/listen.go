@@ -50,10 +50,20 @@ type NewListen struct {
 	Minute      int // of that day
 	Busy        time.Duration
 	Window      time.Duration
-	StartsPer   int           // day and account, and day and caller ID; 0: no cap
-	ListensPer  int           // day and account, not counting the abandoned; 0: no cap
+	StartsPer   int   // day and account, and day and caller ID; 0: no cap
+	ListensPer  int   // day and account, not counting the abandoned; 0: no cap
+	UnixMinute  int64 // of now
+	Limits      NodeLimits
 	Spacing     time.Duration // since the account was last paid for one of another call; 0: none
 	Question    Question
+}
+
+// NodeLimits bound what one node may do, so that a key that was stolen, or an
+// Asterisk that is not what it was, is worth only so much; 0: no limit.
+type NodeLimits struct {
+	Open      int        // listens that have not ended
+	PerMinute wire.Money // rewards of listens started in a minute, less those that ended without a grant
+	PerDay    wire.Money // in a day
 }
 
 // Outlook is what would happen if the account started a listen now.
@@ -63,6 +73,7 @@ type Outlook struct {
 	Capped  bool // the account's or the caller's caps, or the cap of each campaign that fits
 	Ad      *Ad  // nil: no campaign fits
 	Reward  wire.Money
+	Limit   Suspicion // the limit of the node that a start would meet, or ""
 }
 
 // Completion is a listen that was heard to its end, as the store records it.

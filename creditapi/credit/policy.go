@@ -19,8 +19,9 @@ type Policy struct {
 	ListenSpacing    time.Duration // between two paid listens of an account, of different calls
 	MinAccountAge    time.Duration // of an account that ads are offered to
 	MinPaidRefills   int           // that it has paid for; 0: it need not
-	LatePerDay       int           // of these, those that may complete late; 0: no cap
-	LateAlarm        int           // percent of a node's completions that may be late before the log warns; 0: never
+	Node             NodeLimits
+	LatePerDay       int // of these, those that may complete late; 0: no cap
+	LateAlarm        int // percent of a node's completions that may be late before the log warns; 0: never
 	Location         *time.Location
 	Language         string  // of ads for accounts that have none
 	AttentionShare   float64 // of listens in which a digit is asked for: 0 to 1

@@ -282,3 +282,34 @@ func TestOfferKnowsCaps(t *testing.T) {
 	offer("1003", phone, wire.Capped)
 	offer("1003", "", "")
 }
+
+// A node at a limit offers nothing, and is in the report: also when no call goes
+// as far as to start a listen.
+func TestNodeLimit(t *testing.T) {
+	h := newHouse(t)
+	h.Policy.Node.PerDay = wire.Units(50)
+	first := h.started("k1")
+	answer, err := h.Credit(t.Context(), credit.Ref{Kind: credit.ByAlias, Name: "1002"}, credit.Call{Node: "ast1"})
+	h.want(err, nil)
+	if answer.Offer.Available || answer.Offer.Reason != wire.NodeLimit {
+		t.Errorf("offer: %+v", answer.Offer)
+	}
+	_, err = h.Start(t.Context(), "ast1", "k2", wire.StartListen{Account: "alias:1002", CallID: "ast1/2"})
+	h.want(err, wire.NodeLimit)
+	for _, r := range h.store.Refusals() {
+		if r.Node != "ast1" || r.Why != credit.NodePerDay || r.ListenID != "" || r.AccountID != 0 {
+			t.Errorf("refusal: %+v", r)
+		}
+	}
+	if fmt.Sprint(h.noticed) != "[node_rewards_per_day node_rewards_per_day]" {
+		t.Errorf("noticed: %v", h.noticed)
+	}
+	h.pass(10 * time.Second)
+	_, err = h.Complete(t.Context(), "ast1", first.ID, whole)
+	h.want(err, nil)
+	answer, err = h.Credit(t.Context(), credit.Ref{Kind: credit.ByAlias, Name: "1002"}, credit.Call{Node: "ast2"})
+	h.want(err, nil)
+	if !answer.Offer.Available {
+		t.Errorf("offer on another node: %+v", answer.Offer)
+	}
+}

@@ -35,6 +35,7 @@ func (s *Service) now() time.Time {
 
 // A Call is what a node tells of a call when it asks for an account's credit.
 type Call struct {
+	Node        string
 	Destination string
 	CallerID    string // "": not told
 }
@@ -85,7 +86,7 @@ func (s *Service) offer(ctx context.Context, a Account, judged wire.Credit, c Ca
 		return wire.Offer{Reason: reason}, err
 	}
 	n := s.newListen(a, "")
-	n.CallerID = c.CallerID
+	n.Node, n.CallerID = c.Node, c.CallerID
 	outlook, err := s.Store.Outlook(ctx, n)
 	if err != nil {
 		return wire.Offer{}, err
@@ -99,6 +100,9 @@ func (s *Service) offer(ctx context.Context, a Account, judged wire.Credit, c Ca
 		return wire.Offer{Reason: wire.Capped}, nil
 	case outlook.Ad == nil:
 		return wire.Offer{Reason: wire.NoAd}, nil
+	case outlook.Limit != "":
+		s.suspect(ctx, Refusal{Node: c.Node, Why: outlook.Limit})
+		return wire.Offer{Reason: wire.NodeLimit}, nil
 	}
 	return wire.Offer{Available: true, Reward: outlook.Reward, DurationMS: outlook.Ad.DurationMS()}, nil
 }
@@ -132,6 +136,7 @@ func (s *Service) newListen(a Account, language string) NewListen {
 		Day: day, Minute: minute,
 		Busy: busyMargin, Window: s.Policy.CompletionWindow,
 		StartsPer: s.Policy.StartsPerDay, ListensPer: s.Policy.ListensPerDay, Spacing: s.Policy.ListenSpacing,
+		UnixMinute: a.Now.Unix() / 60, Limits: s.Policy.Node,
 	}
 }
 
@@ -173,7 +178,7 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 	}
 	listen, err := s.Store.Start(ctx, n)
 	if err != nil {
-		return wire.Listen{}, err
+		return wire.Listen{}, s.refused(ctx, Refusal{Node: node}, err)
 	}
 	s.timers.start(listen.ID, s.now())
 	return onWire(listen), nil

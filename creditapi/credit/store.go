@@ -50,13 +50,13 @@ type Accounts interface {
 // Listens keeps listens and the rewards that are held for them.
 type Listens interface {
 	// Outlook says what Start would meet, without changing anything. Of n it
-	// looks at the account, caller, language, time and caps.
+	// looks at the node, account, caller, language, time and caps.
 	Outlook(ctx context.Context, n NewListen) (Outlook, error)
 	// Started finds the listen that the node started with this key: nil when
 	// there is none, code KeyReused when the digest is another.
 	Started(ctx context.Context, node, key, digest string) (*Listen, error)
 	// Start chooses a campaign, counts the caps, holds the reward and records
-	// the listen: all or nothing. Codes Playing, TooSoon, Capped, NoAd, and KeyReused
+	// the listen: all or nothing. Codes Playing, TooSoon, Capped, NoAd, NodeLimit, and KeyReused
 	// as in Started; the same key and digest answer the same listen.
 	Start(ctx context.Context, n NewListen) (Listen, error)
 	// Listen reads one; code ListenNotFound.

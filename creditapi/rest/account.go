@@ -93,7 +93,7 @@ func (a *API) getCredit(ctx context.Context, in *creditInput) (*creditOutput, er
 	if err != nil {
 		return nil, err
 	}
-	answer, err := a.service.Credit(ctx, ref, credit.Call{Destination: in.Destination, CallerID: in.CallerID})
+	answer, err := a.service.Credit(ctx, ref, credit.Call{Node: recordOf(ctx).key.Node, Destination: in.Destination, CallerID: in.CallerID})
 	return &creditOutput{answer}, err
 }
 

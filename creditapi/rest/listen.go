@@ -63,7 +63,7 @@ func (a *API) listens() {
 		scope: credit.ScopeAGI, status: http.StatusCreated,
 		codes: []wire.Code{wire.AccountNotFound, wire.AccountAmbiguous, wire.KeyReused, wire.AccountStatus,
 			wire.AccountExpired, wire.AccountInUse, wire.NoAd, wire.Capped, wire.Playing,
-			wire.TooSoon, wire.NeverOffer, wire.NotNeeded, wire.NewAccount, wire.NeverPaid},
+			wire.TooSoon, wire.NeverOffer, wire.NotNeeded, wire.NewAccount, wire.NeverPaid, wire.NodeLimit},
 	}, a.startListen)
 	register(a, operation{
 		id: "complete-listen", method: http.MethodPost, path: "/v1/listens/{id}/complete",

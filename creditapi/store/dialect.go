@@ -21,6 +21,7 @@ import (
 //	{after}      the time and ? microseconds
 //	{before}     the time less ? microseconds
 //	{since COL}  microseconds from COL until now
+//	{minute COL} COL in whole minutes since 1970
 //	{unix COL}   A2Billing's COL in Unix seconds, 0 for none
 //	{money}      a parameter that is wire.Money
 //	{keep COL}   ends an INSERT that leaves an existing row as it is

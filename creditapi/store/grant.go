@@ -47,16 +47,28 @@ func (q session) entry(ctx context.Context, id int64) (entry, error) {
 
 // Complete grants the reward of a listen, once.
 func (s *Store) Complete(ctx context.Context, c credit.Completion) (credit.Entry, error) {
-	e, err := s.book(ctx, func(q session, way credit.Way) (int64, error) { return q.complete(ctx, way, c) })
+	var ended *listen
+	e, err := s.book(ctx, booking{
+		record: func(q session, way credit.Way) (id int64, err error) {
+			id, ended, err = q.complete(ctx, way, c)
+			return id, err
+		},
+		last: func(q session) error {
+			if ended == nil { // by an earlier request
+				return nil
+			}
+			return q.leaveNode(ctx, *ended, 0)
+		},
+	})
 	return e, s.fail("complete a listen", err)
 }
 
 // complete is the first step of a grant: it ends the listen, turns what was
 // held into spent and records the ledger's row. A completed listen answers the
-// row that it has.
-func (q session) complete(ctx context.Context, way credit.Way, c credit.Completion) (id int64, err error) {
+// row that it has, and is not among those that ended here.
+func (q session) complete(ctx context.Context, way credit.Way, c credit.Completion) (id int64, ended *listen, err error) {
 	if err := plausible(c.ListenID); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	n, err := q.exec(ctx, `
 		UPDATE adcredit_listen SET state = 'completed', ended_at = {now}, playing_account = NULL, playing_call = NULL,
@@ -64,42 +76,43 @@ func (q session) complete(ctx context.Context, way credit.Way, c credit.Completi
 		WHERE id = ? AND state = 'started' AND expires_at > {now}`,
 		c.Heard.Endpos, c.Heard.PlayedMS, sane(c.Heard.HeardAt), c.ListenID)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	l, err := q.listen(ctx, c.ListenID)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if n == 0 {
 		if l.State != credit.Completed {
-			return 0, ended(l)
+			return 0, nil, gone(l)
 		}
 		err = q.row(ctx, `SELECT id FROM adcredit_ledger WHERE listen_id = ?`, l.ID).Scan(&id)
-		return id, err
+		return id, nil, err
 	}
 	if c.Late {
 		if ok, err := q.count(ctx, tally{int64(l.AccountID), l.day, 0, lates}, c.LatePer); err != nil {
-			return 0, err
+			return 0, nil, err
 		} else if !ok {
-			return 0, errLateCapped
+			return 0, nil, errLateCapped
 		}
 	}
 	if l.dailyShard.Valid {
 		if err := q.spend(ctx, budget{l.campaign, l.day}, int(l.dailyShard.Int64), l.Reward); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 	}
 	if err := q.spend(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	epoch, err := q.epoch(ctx, way)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	return q.insert(ctx, `
+	id, err = q.insert(ctx, `
 		INSERT INTO adcredit_ledger (listen_id, account_id, card, amount, state, epoch, logrefill_after, node, reason, campaign_id, created_at)
 		VALUES (?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, ?, {now})`,
 		l.ID, int64(l.AccountID), l.card, l.Reward, epoch, l.Node, "ad "+l.Campaign+", listen "+l.ID, l.campaign)
+	return id, &l, err
 }
 
 // errLateCapped: as many listens of that day have come late as are believed.
@@ -117,7 +130,7 @@ func sane(t time.Time) any {
 
 // Refill credits an account by hand, once per key.
 func (s *Store) Refill(ctx context.Context, m credit.ManualEntry) (credit.Entry, error) {
-	e, err := s.book(ctx, func(q session, way credit.Way) (int64, error) { return q.refill(ctx, way, m) })
+	e, err := s.book(ctx, booking{record: func(q session, way credit.Way) (int64, error) { return q.refill(ctx, way, m) }})
 	return e, s.fail("refill an account", err)
 }
 
@@ -181,29 +194,38 @@ func (s *Store) ensureEpoch(ctx context.Context) error {
 	return err
 }
 
+// A booking is an entry to be made.
+type booking struct {
+	record func(session, credit.Way) (id int64, err error)
+	last   func(session) error // the last of record's transaction, for a row that many want; may be nil
+}
+
 // book records an entry and finishes it, in the way of these tables.
-func (s *Store) book(ctx context.Context, record func(session, credit.Way) (int64, error)) (credit.Entry, error) {
+func (s *Store) book(ctx context.Context, b booking) (credit.Entry, error) {
 	known, err := s.a2billing(ctx)
 	if err != nil {
 		return credit.Entry{}, err
 	}
-	e, err := s.bookIn(ctx, known.way, record)
+	e, err := s.bookIn(ctx, known.way, b)
 	switch {
 	case errors.Is(err, errNoEpoch):
 		if err = s.ensureEpoch(ctx); err == nil {
-			e, err = s.bookIn(ctx, known.way, record)
+			e, err = s.bookIn(ctx, known.way, b)
 		}
 	case errors.Is(err, errTwin):
-		e, err = s.bookIn(ctx, known.way, record)
+		e, err = s.bookIn(ctx, known.way, b)
 	}
 	return e.Entry, err
 }
 
-func (s *Store) bookIn(ctx context.Context, way credit.Way, record func(session, credit.Way) (int64, error)) (e entry, err error) {
+func (s *Store) bookIn(ctx context.Context, way credit.Way, b booking) (e entry, err error) {
 	var id int64
 	err = s.tx(ctx, func(q session) (err error) {
-		if id, err = record(q, way); err == nil && way == credit.Transaction {
+		if id, err = b.record(q, way); err == nil && way == credit.Transaction {
 			e, err = q.finish(ctx, id, way)
+		}
+		if err == nil && b.last != nil {
+			err = b.last(q)
 		}
 		return err
 	})

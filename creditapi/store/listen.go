@@ -18,12 +18,13 @@ type listen struct {
 	card       string
 	campaign   int64
 	day        int
+	minute     int64 // of its start, since 1970
 	shard      int
 	dailyShard sql.NullInt64
 }
 
 const listenColumns = `l.id, l.state, l.account_id, l.node, l.digest, l.card, l.reward,
-	{since l.started_at}, CASE WHEN l.expires_at <= {now} THEN 1 ELSE 0 END, l.campaign_id, l.day, l.budget_shard, l.daily_shard,
+	{since l.started_at}, CASE WHEN l.expires_at <= {now} THEN 1 ELSE 0 END, l.campaign_id, l.day, {minute l.started_at}, l.budget_shard, l.daily_shard,
 	COALESCE(l.endpos, 0), COALESCE(l.played_ms, 0), c.name, a.id, a.language, a.sound, a.rate_hz, a.samples,
 	COALESCE(t.at_ms, 0), COALESCE(t.digit, '')
 	FROM adcredit_listen l JOIN adcredit_campaign c ON c.id = l.campaign_id JOIN adcredit_ad a ON a.id = l.ad_id
@@ -32,7 +33,7 @@ const listenColumns = `l.id, l.state, l.account_id, l.node, l.digest, l.card, l.
 func (s *Store) scanListen(row *sql.Row) (l listen, err error) {
 	var elapsed int64
 	err = row.Scan(&l.ID, &l.State, &l.AccountID, &l.Node, &l.digest, &l.card, s.dialect.money(&l.Reward),
-		&elapsed, &l.Over, &l.campaign, &l.day, &l.shard, &l.dailyShard,
+		&elapsed, &l.Over, &l.campaign, &l.day, &l.minute, &l.shard, &l.dailyShard,
 		&l.Heard.Endpos, &l.Heard.PlayedMS, &l.Campaign, &l.Ad.ID, &l.Ad.Language, &l.Ad.Sound, &l.Ad.RateHz, &l.Ad.Samples,
 		&l.Attention.AtMS, &l.Attention.Digit)
 	l.Elapsed = time.Duration(elapsed) * time.Microsecond
@@ -111,12 +112,12 @@ func (s *Store) Abandon(ctx context.Context, a credit.Abandonment) error {
 		if l.State == credit.Abandoned {
 			return nil
 		}
-		return ended(l)
+		return gone(l)
 	}))
 }
 
-// ended says why a listen can't be completed or abandoned any more.
-func ended(l listen) error {
+// gone says why a listen can't be completed or abandoned any more.
+func gone(l listen) error {
 	switch {
 	case l.State == credit.Abandoned:
 		return refuse(wire.ListenAbandoned, "This listen was abandoned.")
@@ -129,7 +130,7 @@ func ended(l listen) error {
 }
 
 // giveBack returns the caps and the reward of a listen that ended without a
-// grant. Only who ended it may.
+// grant, and its place on the node. Only who ended it may.
 func (q session) giveBack(ctx context.Context, l listen) error {
 	for _, campaign := range []int64{0, l.campaign} {
 		if err := q.uncount(ctx, tally{int64(l.AccountID), l.day, campaign, listens}); err != nil {
@@ -141,5 +142,8 @@ func (q session) giveBack(ctx context.Context, l listen) error {
 			return err
 		}
 	}
-	return q.release(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward)
+	if err := q.release(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward); err != nil {
+		return err
+	}
+	return q.leaveNode(ctx, l, l.Reward)
 }

@@ -32,6 +32,7 @@ var rights = []string{
 	"SELECT, INSERT, UPDATE ON adcredit_epoch", "SELECT, INSERT, UPDATE ON adcredit_key",
 	"SELECT, INSERT ON adcredit_settlement",
 	"SELECT, INSERT, UPDATE ON adcredit_refusal", "SELECT, INSERT, UPDATE ON adcredit_caller", "SELECT ON cc_logpayment",
+	"SELECT, INSERT, UPDATE ON adcredit_node",
 }
 
 func TestMariaDB(t *testing.T) { suites(t, onMariaDB) }

@@ -110,6 +110,7 @@ func (mysqlDialect) words() map[string]string {
 		"after":  "(NOW(6) + INTERVAL ? MICROSECOND)",
 		"before": "(NOW(6) - INTERVAL ? MICROSECOND)",
 		"since":  "TIMESTAMPDIFF(MICROSECOND, $, NOW(6))",
+		"minute": "TIMESTAMPDIFF(MINUTE, '1970-01-01', $)",
 		"unix":   "COALESCE(UNIX_TIMESTAMP($), 0)", // 0 of the zero date, too
 		// Without the cast a text beside a DECIMAL would make a DOUBLE of both.
 		"money": "CAST(? AS DECIMAL(15,5))",

@@ -99,9 +99,9 @@ func (s *Store) Settle(ctx context.Context, d Settlement) (credit.Entry, error) 
 	if d.Decision != Pay && d.Decision != Drop {
 		return credit.Entry{}, refuse(wire.InvalidRequest, "An entry in doubt is settled by pay or drop.")
 	}
-	e, err := s.book(ctx, func(q session, way credit.Way) (int64, error) {
+	e, err := s.book(ctx, booking{record: func(q session, way credit.Way) (int64, error) {
 		return d.EntryID, q.settle(ctx, way, d, id.String())
-	})
+	}})
 	return e, s.fail("settle an entry in doubt", err)
 }
 

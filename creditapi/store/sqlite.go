@@ -61,6 +61,7 @@ func (sqliteDialect) words() map[string]string {
 		"after":  "({now} + ?)",
 		"before": "({now} - ?)",
 		"since":  "({now} - $)",
+		"minute": "($ / 60000000)",
 		"unix":   "($ / 1000000)",
 		"money":  "?",
 		"keep":   "ON CONFLICT DO NOTHING",

@@ -143,7 +143,8 @@ func (s *Store) Outlook(ctx context.Context, n credit.NewListen) (credit.Outlook
 	if known, err := s.a2billing(ctx); err != nil || known.unfit != nil {
 		return credit.Outlook{}, s.fail("look for an ad", err)
 	}
-	meets, err := s.pool().situation(ctx, n)
+	q := s.pool()
+	meets, err := q.situation(ctx, n)
 	if err != nil {
 		return credit.Outlook{}, s.fail("look for an ad", err)
 	}
@@ -151,8 +152,11 @@ func (s *Store) Outlook(ctx context.Context, n credit.NewListen) (credit.Outlook
 	o := credit.Outlook{Playing: meets.playing > 0, TooSoon: meets.tooSoon, Capped: meets.capped || capped}
 	if len(fitting) > 0 {
 		o.Ad, o.Reward = &fitting[0].ads[0], fitting[0].reward
+		if n.Limits != (credit.NodeLimits{}) {
+			o.Limit, err = q.nodeLimit(ctx, n, o.Reward)
+		}
 	}
-	return o, nil
+	return o, s.fail("look at a node's limits", err)
 }
 
 // Start starts a listen. The same key with the same digest answers the same
@@ -206,8 +210,10 @@ func (s *Store) start(ctx context.Context, n credit.NewListen) (started credit.L
 		if meets.capped {
 			return errCapped
 		}
-		started, err = q.startOneOf(ctx, n, id.String(), meets)
-		return err
+		if started, err = q.startOneOf(ctx, n, id.String(), meets); err != nil {
+			return err
+		}
+		return q.enterNode(ctx, n, started.Reward)
 	})
 	return started, err
 }

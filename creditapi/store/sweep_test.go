@@ -35,7 +35,7 @@ func (w *world) stopAfter(t *testing.T, steps int, id string) (e entry) {
 		}
 	}
 	err := w.tx(t.Context(), func(q session) error {
-		ledger, err := q.complete(t.Context(), way, heard(id))
+		ledger, _, err := q.complete(t.Context(), way, heard(id))
 		if err == nil {
 			e, err = q.entry(t.Context(), ledger)
 		}

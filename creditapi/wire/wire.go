@@ -36,7 +36,7 @@ type Announce struct {
 // promise: starting the listen decides.
 type Offer struct {
 	Available  bool  `json:"available"`
-	Reason     Code  `json:"reason,omitempty" doc:"Why there is no offer: no_ad, capped, too_soon, playing, never_offer, not_needed, account_new, never_paid, or what blocks the account"`
+	Reason     Code  `json:"reason,omitempty" doc:"Why there is no offer: no_ad, capped, too_soon, playing, never_offer, not_needed, account_new, never_paid, node_limit, or what blocks the account"`
 	Reward     Money `json:"reward" doc:"What one listen earns"`
 	DurationMS int64 `json:"duration_ms" doc:"How long the ad plays" minimum:"0"`
 }

@@ -38,6 +38,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_set
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_key TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_refusal TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_caller TO 'adcredit_owner'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_node TO 'adcredit_owner'@'localhost';
 
 -- The same for creditapi. Rights on a table that does not exist yet can be given
 -- together with CREATE alone, which is taken away again below. What is deleted are
@@ -55,6 +56,7 @@ GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_key TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT ON adcredit_settlement TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_refusal TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_caller TO 'creditapi'@'localhost';
+GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_node TO 'creditapi'@'localhost';
 
 REVOKE CREATE ON adcredit_schema FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_campaign FROM 'creditapi'@'localhost';
@@ -69,3 +71,4 @@ REVOKE CREATE ON adcredit_settlement FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_key FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_refusal FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_caller FROM 'creditapi'@'localhost';
+REVOKE CREATE ON adcredit_node FROM 'creditapi'@'localhost';

@@ -20,15 +20,19 @@ import (
 func (h *house) sample(ctx context.Context, t *testing.T) (samples int) {
 	for ; ctx.Err() == nil; pause(ctx, 150*time.Millisecond) {
 		var held, spent, started, completed float64
-		var overrun int
+		var overrun, open, plays int
 		err := h.db.QueryRowContext(ctx, `SELECT SUM(held), SUM(spent), SUM(held + spent > amount),
 			(SELECT COALESCE(SUM(reward), 0) FROM adcredit_listen WHERE state = 'started'),
-			(SELECT COALESCE(SUM(reward), 0) FROM adcredit_listen WHERE state = 'completed')
-			FROM adcredit_budget WHERE day = 0`).Scan(&held, &spent, &overrun, &started, &completed)
+			(SELECT COALESCE(SUM(reward), 0) FROM adcredit_listen WHERE state = 'completed'),
+			(SELECT COALESCE(SUM(open_listens), 0) FROM adcredit_node), (SELECT COUNT(*) FROM adcredit_listen WHERE state = 'started')
+			FROM adcredit_budget WHERE day = 0`).Scan(&held, &spent, &overrun, &started, &completed, &open, &plays)
 		if err != nil {
 			continue // the database is down
 		}
 		samples++
+		if open != plays {
+			t.Errorf("%d open listens are counted for the node, and %d are", open, plays)
+		}
 		if held != started || spent != completed || overrun > 0 {
 			t.Errorf("held %v for listens of %v, spent %v for grants of %v, %d rows of the budget overrun", held, started, spent, completed, overrun)
 		}

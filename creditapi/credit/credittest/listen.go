@@ -44,7 +44,37 @@ func (m *Memory) Outlook(ctx context.Context, n credit.NewListen) (credit.Outloo
 	case wire.NoAd:
 		return credit.Outlook{}, nil
 	}
-	return credit.Outlook{Ad: &ad, Reward: campaign.Reward}, nil
+	return credit.Outlook{Ad: &ad, Reward: campaign.Reward, Limit: m.limit(n, campaign.Reward)}, nil
+}
+
+// limit is the limit of the node that a start would meet now.
+func (m *Memory) limit(n credit.NewListen, reward wire.Money) credit.Suspicion {
+	open, minute, day := 0, reward, reward
+	for _, l := range m.listens {
+		if l.Node != n.Node {
+			continue
+		}
+		if l.State == credit.Started {
+			open++
+		}
+		if l.State == credit.Started || l.State == credit.Completed {
+			if l.day == n.Day {
+				day += l.Reward
+			}
+			if l.started.Unix()/60 == n.UnixMinute {
+				minute += l.Reward
+			}
+		}
+	}
+	switch {
+	case n.Limits.Open > 0 && open >= n.Limits.Open:
+		return credit.NodeOpen
+	case n.Limits.PerDay > 0 && day > n.Limits.PerDay:
+		return credit.NodePerDay
+	case n.Limits.PerMinute > 0 && minute > n.Limits.PerMinute:
+		return credit.NodePerMinute
+	}
+	return ""
 }
 
 // Started implements credit.Store.
@@ -84,6 +114,9 @@ func (m *Memory) Start(ctx context.Context, n credit.NewListen) (credit.Listen, 
 	campaign, ad, err := m.choose(n)
 	if err != nil {
 		return credit.Listen{}, refuse(err.(wire.Code), "No ad is offered for this call.")
+	}
+	if limit := m.limit(n, campaign.Reward); limit != "" {
+		return credit.Listen{}, &wire.Error{Code: wire.NodeLimit, Detail: "This node plays or earns as much as it may now.", Err: limit}
 	}
 	campaign.Held += campaign.Reward
 	now := m.now()
