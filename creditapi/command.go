@@ -55,6 +55,7 @@ func commands() []command {
 		campaignAdd, campaignList, campaignPause, campaignResume, campaignArchive,
 		accountAdd, accountShow, accountList,
 		reconcileCommand, reconcileSettle, purgeCommand,
+		reportSuspicious,
 		convertCommand,
 	}
 }

@@ -79,7 +79,8 @@ func (s *shell) serve(text string, args ...string) (log *watched, stop func() in
 type client struct {
 	*shell
 	http.Client
-	key string
+	key         string
+	idempotency string
 }
 
 func (s *shell) client(key string) *client {
@@ -87,7 +88,7 @@ func (s *shell) client(key string) *client {
 	return &client{s, http.Client{Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		}}}, strings.TrimSpace(key)}
+		}}}, strings.TrimSpace(key), "idem-0000000000000001"}
 }
 
 func (c *client) ask(method, path, body string, into any) int {
@@ -98,7 +99,7 @@ func (c *client) ask(method, path, body string, into any) int {
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", "idem-0000000000000001")
+	req.Header.Set("Idempotency-Key", c.idempotency)
 	resp, err := c.Do(req)
 	if err != nil {
 		c.Fatal(err)

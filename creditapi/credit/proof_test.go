@@ -2,6 +2,7 @@ package credit_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -311,5 +312,46 @@ func TestNodeLimit(t *testing.T) {
 	h.want(err, nil)
 	if !answer.Offer.Available {
 		t.Errorf("offer on another node: %+v", answer.Offer)
+	}
+}
+
+// suspected answers what the store would count.
+type suspected struct {
+	credit.Store
+	all credit.Suspects
+	day int
+}
+
+func (s *suspected) Suspects(_ context.Context, _ time.Duration, day int) (credit.Suspects, error) {
+	s.day = day
+	return s.all, nil
+}
+
+// The worst come first, and who only did what everybody does is left out.
+func TestSuspects(t *testing.T) {
+	h := newHouse(t)
+	s := &suspected{all: credit.Suspects{
+		Nodes: []credit.SuspectNode{{Node: "quiet", Completed: 9}, {Node: "late", Completed: 10, Late: 9},
+			{Node: "forges", Refusals: credit.Refusals{credit.Absurd: 1}}},
+		Accounts: []credit.SuspectAccount{{ID: 1, Unfinished: credit.ManyUnfinished - 1, CallerIDs: []string{"1", "2"}, Late: 1},
+			{ID: 2, CallerIDs: []string{"1", "2", "3"}}, {ID: 3, Unfinished: credit.ManyUnfinished},
+			{ID: 4, Refusals: credit.Refusals{credit.CutShort: 1}}, {ID: 5, Late: credit.ManyLate}},
+		Callers: []credit.SuspectCaller{{CallerID: "1", Accounts: 2, Starts: 9}, {CallerID: "2", Accounts: 3}, {CallerID: "3", Accounts: 4}},
+	}}
+	h.Service.Store = s
+	found, err := h.Suspects(t.Context(), 7)
+	h.want(err, nil)
+	var order []any
+	for _, n := range found.Nodes {
+		order = append(order, n.Node)
+	}
+	for _, a := range found.Accounts {
+		order = append(order, a.ID)
+	}
+	for _, c := range found.Callers {
+		order = append(order, c.CallerID)
+	}
+	if got := fmt.Sprint(order); got != "[forges late quiet 4 3 2 5 3 2]" || found.Days != 7 || s.day != 20261117 {
+		t.Errorf("order %s, days %d, from %d", got, found.Days, s.day)
 	}
 }

@@ -6,7 +6,10 @@
 // outside are *wire.Error; anything else is internal.
 package credit
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Store keeps the money. All methods are safe for concurrent use, also from
 // several processes on one database, and take their time from the database's
@@ -75,6 +78,9 @@ type Suspicions interface {
 	// Refused counts a refusal: one row per listen, node and reason, with the
 	// values of the last one.
 	Refused(ctx context.Context, r Refusal) error
+	// Suspects counts what happened within the span, by node, account and
+	// caller; callers are counted by day (YYYYMMDD), from the given one on.
+	Suspects(ctx context.Context, span time.Duration, day int) (Suspects, error)
 }
 
 // Ledger explains every franc.

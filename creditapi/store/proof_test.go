@@ -1,6 +1,7 @@
 package store
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ var proofParts = []part{
 	{"proof/what a completion said", testCompletedValues},
 	{"refusal/counted", testRefusal},
 	{"refusal/at once", testRefusalAtOnce},
+	{"suspects", testSuspects},
 }
 
 // late is a completion that waited in a spool, where two a day are taken.
@@ -115,4 +117,62 @@ func testRefusalAtOnce(t *testing.T, w *world) {
 		}
 	})
 	wantEqual(t, "counted", w.one(t, `SELECT n FROM adcredit_refusal`), "32")
+}
+
+func testSuspects(t *testing.T, w *world) {
+	w.campaign(t, "teranga", wire.Units(10_000))
+	start := func(id credit.ID, key, node, caller string) credit.Listen {
+		n := newCall(id, key)
+		n.Node, n.CallerID = node, caller
+		return w.mustStart(t, n)
+	}
+	w.mustComplete(t, start(1, "before", "ast1", "1").ID)
+	w.advance(8 * 24 * time.Hour)
+	w.mustComplete(t, start(account, "in time", "ast1", "221770000001").ID)
+	spooled := start(account, "late", "ast1", "221770000002")
+	if err := w.Abandon(t.Context(), abandon(start(1, "abandoned", "ast1", "221770000001").ID)); err != nil {
+		t.Fatal(err)
+	}
+	start(1, "never ended", "ast2", "221770000001")
+	w.advance(time.Minute)
+	w.mustComplete(t, spooled.ID)
+	start(3, "plays", "ast2", "")
+	for _, r := range []credit.Refusal{{Node: "ast2", Why: credit.Absurd, ListenID: spooled.ID, AccountID: account}, {Node: "ast2", Why: credit.UnknownListen}} {
+		if err := w.Refused(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := w.Suspects(t.Context(), 7*24*time.Hour, day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, accounts, callers := map[string]credit.SuspectNode{}, map[credit.ID]credit.SuspectAccount{}, map[string]credit.SuspectCaller{}
+	for _, n := range found.Nodes {
+		nodes[n.Node] = n
+	}
+	for _, a := range found.Accounts {
+		accounts[a.ID] = a
+	}
+	for _, c := range found.Callers {
+		callers[c.CallerID] = c
+	}
+	for what, row := range map[string][2]any{
+		"ast1":      {nodes["ast1"], credit.SuspectNode{Node: "ast1", Completed: 2, Late: 1, Refusals: credit.Refusals{}}},
+		"ast2":      {nodes["ast2"], credit.SuspectNode{Node: "ast2", Open: 2, Refusals: credit.Refusals{credit.Absurd: 1, credit.UnknownListen: 1}}},
+		"account 1": {accounts[1], credit.SuspectAccount{ID: 1, Card: "9700203963", Unfinished: 2, CallerIDs: []string{"1", "221770000001"}, Refusals: credit.Refusals{}}},
+		"account 2": {accounts[2], credit.SuspectAccount{ID: 2, Card: "9700203963", Completed: 2, Late: 1,
+			CallerIDs: []string{"221770000001", "221770000002"}, Refusals: credit.Refusals{credit.Absurd: 1}}},
+		"account 3": {accounts[3], credit.SuspectAccount{ID: 3, Card: "9700203963", CallerIDs: []string{}, Refusals: credit.Refusals{}}},
+		"caller":    {callers["221770000001"], credit.SuspectCaller{CallerID: "221770000001", Accounts: 2, Starts: 3}},
+	} {
+		if !reflect.DeepEqual(row[0], row[1]) {
+			t.Errorf("%s: %+v, want %+v", what, row[0], row[1])
+		}
+	}
+	found, err = w.Suspects(t.Context(), time.Microsecond, day+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqual(t, "accounts of a moment", len(found.Accounts), 2) // the one that plays, and the one refused
+	wantEqual(t, "callers from tomorrow on", len(found.Callers), 0)
 }

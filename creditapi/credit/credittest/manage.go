@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"adcredit/creditapi/credit"
 	"adcredit/creditapi/wire"
@@ -134,4 +135,24 @@ func (m *Memory) TouchKey(ctx context.Context, id string) error {
 		k.LastUsed = &now
 	}
 	return err
+}
+
+// Suspects implements credit.Store: it tells of refusals alone.
+func (m *Memory) Suspects(ctx context.Context, _ time.Duration, _ int) (credit.Suspects, error) {
+	defer m.lock()()
+	if err := m.refuse(ctx); err != nil {
+		return credit.Suspects{}, err
+	}
+	nodes := map[string]*credit.SuspectNode{}
+	for _, r := range m.refusals {
+		if nodes[r.Node] == nil {
+			nodes[r.Node] = &credit.SuspectNode{Node: r.Node, Refusals: credit.Refusals{}}
+		}
+		nodes[r.Node].Refusals[r.Why]++
+	}
+	var s credit.Suspects
+	for _, n := range nodes {
+		s.Nodes = append(s.Nodes, *n)
+	}
+	return s, nil
 }
