@@ -17,6 +17,7 @@ var capParts = []part{
 	{"cap/at once", testCapRace},
 	{"cap/of a caller", testCapCaller},
 	{"cap/of a caller at once", testCapCallerRace},
+	{"cap/of a caller purged", testPurgeCallers},
 	{"cap/spacing", testSpacing},
 	{"cap/payments", testHasPaid},
 }
@@ -226,4 +227,27 @@ func testHasPaid(t *testing.T, w *world) {
 	w.do(t, `INSERT INTO cc_logpayment (payment, card_id) VALUES (0.5, 2), (10, 2)`)
 	want(2, true)
 	want(3, false)
+}
+
+// Callers' numbers are not kept for longer than anything else that names them.
+func testPurgeCallers(t *testing.T, w *world) {
+	for _, day := range []int{20260101, 20260102, 20260209} {
+		for caller := range 3 {
+			n := newCall(account, "")
+			n.Day, n.CallerID = day, fmt.Sprint("22177000000", caller)
+			if err := w.tx(t.Context(), func(q session) error { _, err := q.countCaller(t.Context(), n); return err }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.advance(60 * 24 * time.Hour) // to the 9th of May
+	for _, dry := range []bool{true, false} {
+		purged, err := w.Purge(t.Context(), 89*24*time.Hour, dry, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEqual(t, "tallies", purged.Tallies, 12)
+	}
+	wantEqual(t, "left", w.one(t, `SELECT COUNT(*) FROM adcredit_caller WHERE day = 20260209`), "6")
+	wantEqual(t, "left in all", w.one(t, `SELECT COUNT(*) FROM adcredit_caller`), "6")
 }

@@ -31,7 +31,7 @@ var rights = []string{
 	"SELECT, INSERT, UPDATE ON adcredit_listen", "SELECT, INSERT ON adcredit_attention", "SELECT, INSERT, UPDATE ON adcredit_ledger",
 	"SELECT, INSERT, UPDATE ON adcredit_epoch", "SELECT, INSERT, UPDATE ON adcredit_key",
 	"SELECT, INSERT ON adcredit_settlement",
-	"SELECT, INSERT, UPDATE ON adcredit_refusal", "SELECT, INSERT, UPDATE ON adcredit_caller", "SELECT ON cc_logpayment",
+	"SELECT, INSERT, UPDATE ON adcredit_refusal", "SELECT, INSERT, UPDATE, DELETE ON adcredit_caller", "SELECT ON cc_logpayment",
 	"SELECT, INSERT, UPDATE ON adcredit_node",
 }
 

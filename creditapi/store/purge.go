@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,7 +42,7 @@ func (s *Store) Purge(ctx context.Context, age time.Duration, dry bool, progress
 	for _, table := range []struct {
 		counted *int64
 		purge   func(context.Context, time.Duration, bool, func(int64)) error
-	}{{&p.Listens, s.purgeListens}, {&p.Entries, s.purgeEntries}, {&p.Tallies, s.purgeTallies}} {
+	}{{&p.Listens, s.purgeListens}, {&p.Entries, s.purgeEntries}, {&p.Tallies, s.purgeTallies}, {&p.Tallies, s.purgeCallers}} {
 		err := table.purge(ctx, age, dry, func(n int64) {
 			*table.counted += n
 			progress(p)
@@ -109,13 +110,19 @@ func (s *Store) purgeEntries(ctx context.Context, age time.Duration, dry bool, d
 	}
 }
 
+// firstDay is the first day whose tallies are not older than age.
+func (s *Store) firstDay(ctx context.Context, age time.Duration) (int, error) {
+	var now time.Time
+	err := s.pool().row(ctx, `SELECT {now}`).Scan(instant(&now))
+	return dayOf(now.Add(-age).AddDate(0, 0, -1)), err // a day more, for zones behind UTC
+}
+
 // purgeTallies deletes by account, as its primary key is sorted.
 func (s *Store) purgeTallies(ctx context.Context, age time.Duration, dry bool, done func(int64)) error {
-	var now time.Time
-	if err := s.pool().row(ctx, `SELECT {now}`).Scan(instant(&now)); err != nil {
+	first, err := s.firstDay(ctx, age)
+	if err != nil {
 		return err
 	}
-	first := dayOf(now.Add(-age).AddDate(0, 0, -1)) // a day more, for zones behind UTC
 	for after := int64(0); ; {
 		var last, n int64
 		err := s.pool().row(ctx, `SELECT COALESCE(MAX(account_id), 0), COUNT(*) FROM (
@@ -130,5 +137,36 @@ func (s *Store) purgeTallies(ctx context.Context, age time.Duration, dry bool, d
 		}
 		done(n)
 		after = last
+	}
+}
+
+// purgeCallers deletes the tallies of callers, which name their numbers, day by
+// day, as its primary key is sorted.
+func (s *Store) purgeCallers(ctx context.Context, age time.Duration, dry bool, done func(int64)) error {
+	first, err := s.firstDay(ctx, age)
+	if err != nil {
+		return err
+	}
+	if dry {
+		n, err := s.change(ctx, dry, "", "adcredit_caller", `day < ?`, first)
+		done(n)
+		return err
+	}
+	for {
+		var day int
+		var last string
+		err := s.pool().row(ctx, `SELECT day, MAX(caller_id) FROM (SELECT day, caller_id FROM adcredit_caller
+			WHERE day = (SELECT MIN(day) FROM adcredit_caller WHERE day < ?) ORDER BY caller_id LIMIT ?) b GROUP BY day`,
+			first, purgeBatch).Scan(&day, &last)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		n, err := s.change(ctx, dry, `DELETE FROM adcredit_caller`, "adcredit_caller", `day = ? AND caller_id <= ?`, day, last)
+		if err != nil {
+			return err
+		}
+		done(n)
 	}
 }

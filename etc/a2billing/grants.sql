@@ -55,7 +55,7 @@ GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_epoch TO 'creditapi'@'localhost
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_key TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT ON adcredit_settlement TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_refusal TO 'creditapi'@'localhost';
-GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_caller TO 'creditapi'@'localhost';
+GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON adcredit_caller TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_node TO 'creditapi'@'localhost';
 
 REVOKE CREATE ON adcredit_schema FROM 'creditapi'@'localhost';
