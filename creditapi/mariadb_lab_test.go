@@ -51,6 +51,9 @@ func TestA2Billing(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, log)
 	}
 
+	if out := s.ok("reconcile"); !strings.Contains(out, "of ours           1  50.00000") || !strings.Contains(out, "All agree.") {
+		t.Errorf("reconcile:\n%s", out)
+	}
 	s.in = "no\n"
 	s.fails(exitFailed, "Nothing was changed.", "a2billing convert")
 	s.in = "yes\n"

@@ -141,6 +141,13 @@ func (w *labWorld) wantSettled(t *testing.T, c credit.Campaign, listens int64, e
 	if paid < wire.Money(logged)*reward || paid > wire.Money(logged+doubtful)*reward {
 		t.Errorf("paid %s for %d logged entries and %d in doubt", paid, logged, doubtful)
 	}
+	found, summary := w.reconciled(t, Scope{})
+	for _, d := range found {
+		if d.Check != EntryDoubtful && d.Check != Restart {
+			t.Errorf("reconcile: %+v", d)
+		}
+	}
+	wantEqual(t, "differences", summary.Differences, doubtful)
 }
 
 // The answer to a commit is lost: the retry finds what happened.

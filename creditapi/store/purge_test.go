@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ var purgeParts = []part{
 	{"purge/what is old", testPurge},
 	{"purge/what is open or in doubt", testPurgeOpen},
 	{"purge/many rows", testPurgeMany},
+	{"purge/interrupted", testPurgeInterrupted},
 	{"purge/too young", testPurgeTooYoung},
 	{"purge/no number in cc_logrefill", testNoNumberLogged},
 }
@@ -110,6 +112,23 @@ func testPurgeMany(t *testing.T, w *world) {
 	wantEqual(t, "entries", purged[0].Entries+purged[1].Entries, int64(rows+2))
 	wantEqual(t, "listens", purged[0].Listens+purged[1].Listens, 5)
 	wantEqual(t, "left", w.numbered(t), "0 listens, 0 entries, 0 tallies")
+}
+
+// The next purge does what is left.
+func testPurgeInterrupted(t *testing.T, w *world) {
+	newLedger(t, w)
+	w.advance(2 * retention)
+	if _, err := w.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	p, err := w.Purge(ctx, retention, false, func(Purged) { interrupt() })
+	if err == nil || p.Listens != 5 || p.Entries != 0 {
+		t.Errorf("interrupted: %+v, %v", p, err)
+	}
+	wantEqual(t, "the rest", w.mustPurge(t, false), Purged{Entries: 3, Tallies: 10})
+	wantEqual(t, "left", w.numbered(t), "0 listens, 0 entries, 0 tallies")
+	w.wantAgreed(t)
 }
 
 func testPurgeTooYoung(t *testing.T, w *world) {
