@@ -64,13 +64,35 @@ func testGrants(t *testing.T, server *lab.Server, engine lab.Engine) {
 	if _, err := s.Refill(t.Context(), credit.ManualEntry{AccountID: 1, Amount: wire.Units(50), Key: "k", Digest: "d", By: "lab", Reason: "lab"}); err != nil {
 		t.Errorf("add credit as creditapi: %v", err)
 	}
+	keepMoney(t, s, database)
 	for _, statement := range []string{
 		"UPDATE cc_card SET status = 0", "DELETE FROM cc_logrefill", "DELETE FROM adcredit_ledger",
+		"DELETE FROM adcredit_budget", "UPDATE adcredit_settlement SET reason = ''", "DELETE FROM adcredit_settlement",
 		"DROP TABLE adcredit_ledger", "CREATE TABLE adcredit_key2 (id INT)", "ALTER TABLE adcredit_key ADD COLUMN x INT",
 	} {
 		if _, err := serve.DB(t).Exec(statement); err == nil || !strings.Contains(err.Error(), "denied") {
 			t.Errorf("%s as creditapi: %v, want it denied", statement, err)
 		}
+	}
+}
+
+// keepMoney does the money keeper's work: settle, purge, reconcile.
+func keepMoney(t *testing.T, s *store.Store, database *lab.Database) {
+	t.Helper()
+	database.Exec(t, "UPDATE adcredit_ledger SET state = 'in_doubt', cause = 'apply_failed'; DELETE FROM cc_logrefill; "+
+		"INSERT INTO adcredit_cap (account_id, day, campaign_id, kind, n) VALUES (1, 20200101, 0, 'start', 1)")
+	if e, err := s.Settle(t.Context(), store.Settlement{EntryID: 1, Decision: store.Pay, By: "lab", Reason: "lab"}); err != nil || e.State != credit.Logged {
+		t.Errorf("settle as creditapi: %+v, %v", e, err)
+	}
+	if p, err := s.Purge(t.Context(), store.PurgeAtLeast, false, nil); err != nil || p.Tallies != 1 {
+		t.Errorf("purge as creditapi: %+v, %v", p, err)
+	}
+	sum, err := s.Reconcile(t.Context(), store.Scope{}, func(d store.Difference) error {
+		t.Errorf("reconcile as creditapi: %+v", d)
+		return nil
+	})
+	if err != nil || sum.Refills.Rows != 1 {
+		t.Errorf("reconcile as creditapi: %+v, %v", sum, err)
 	}
 }
 
