@@ -19,7 +19,7 @@ import (
 	"adcredit/tests/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB, lab.NeedMySQL)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB, lab.NeedMySQL, lab.NeedGalera)) }
 
 // rights are what serve and purge need, table by table: no DDL, no DELETE but of
 // tallies, and of an account nothing but its credit.
@@ -84,6 +84,12 @@ func openLab(t *testing.T, server *lab.Server, engine lab.Engine, change ...stri
 	if err := Migrate(t.Context(), configOf(t, database.Owner())); err != nil {
 		t.Fatal(err)
 	}
+	return worldOn(t, database)
+}
+
+// worldOn is a store on a migrated database.
+func worldOn(t *testing.T, database *lab.Database) *labWorld {
+	t.Helper()
 	w := &labWorld{world: &world{clock: newClock()}, database: database, commits: &commits{}}
 	w.config = configOf(t, database.User(t, "creditapi", rights...))
 	w.config.Now = w.Now
