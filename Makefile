@@ -39,6 +39,9 @@ bench: ## ratios against a floor measured in the same run, on a real MariaDB
 faults: ## kills and cuts everything while money moves, for FAULTS (default 5m)
 	@tests/run faults
 
+cluster: ## two creditapi on three Galera nodes, killed and cut off under load, three times over
+	@tests/run cluster
+
 install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is there
 	install -D -m 755 bin/adcredit $(DESTDIR)$(PREFIX)/bin/adcredit
 	install -D -m 755 bin/creditapi $(DESTDIR)$(PREFIX)/bin/creditapi
@@ -54,4 +57,4 @@ install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is t
 clean: ## remove what build made
 	rm -rf bin
 
-.PHONY: help build demo test check lint race fuzz bench faults install clean
+.PHONY: help build demo test check lint race fuzz bench faults cluster install clean
