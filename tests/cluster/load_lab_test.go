@@ -165,11 +165,11 @@ func (l *load) end(t *testing.T) {
 	l.done.Wait()
 	for _, c := range l.clients {
 		eventually(t, "empty spool", func() bool {
-			flushed, err := c.Flush(context.Background(), true)
-			if err != nil || flushed.Refused > 0 {
+			flushed, err := c.Flush(context.Background(), true, func(creditclient.Flushed, int) {})
+			if err != nil || flushed.Refused > 0 || flushed.Corrupt > 0 {
 				t.Fatalf("flush: %+v, %v", flushed, err)
 			}
-			return flushed.Waiting == 0
+			return len(flushed.Waiting) == 0
 		})
 	}
 	for step, longest := range l.longest {
