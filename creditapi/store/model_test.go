@@ -15,7 +15,7 @@ import (
 	"adcredit/creditapi/wire"
 )
 
-func TestModelSQLite(t *testing.T) { playModel(t, openSQLiteWorld(t), nil, 40) }
+func TestModelSQLite(t *testing.T) { playModel(t, openSQLiteWorld(t), nil, 30) }
 
 // playModel plays histories against the store and the books: calls, completions
 // that come late or again, and creditapi dying before any statement. What fails

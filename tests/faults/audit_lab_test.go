@@ -16,26 +16,31 @@ import (
 )
 
 // sample wants the budget to be what listens say, at every moment that it looks:
-// one statement sees one moment.
+// one statement sees one moment. It also wants to see a budget that has run out.
 func (h *house) sample(ctx context.Context, t *testing.T) (samples int) {
+	ranOut := false
 	for ; ctx.Err() == nil; pause(ctx, 150*time.Millisecond) {
 		var held, spent, started, completed float64
-		var overrun, open, plays int
-		err := h.db.QueryRowContext(ctx, `SELECT SUM(held), SUM(spent), SUM(held + spent > amount),
+		var overrun, full, open, plays int
+		err := h.db.QueryRowContext(ctx, `SELECT SUM(held), SUM(spent), SUM(held + spent > amount), SUM(held + spent = amount),
 			(SELECT COALESCE(SUM(reward), 0) FROM adcredit_listen WHERE state = 'started'),
 			(SELECT COALESCE(SUM(reward), 0) FROM adcredit_listen WHERE state = 'completed'),
 			(SELECT COALESCE(SUM(open_listens), 0) FROM adcredit_node), (SELECT COUNT(*) FROM adcredit_listen WHERE state = 'started')
-			FROM adcredit_budget WHERE day = 0`).Scan(&held, &spent, &overrun, &started, &completed, &open, &plays)
+			FROM adcredit_budget WHERE day = 0`).Scan(&held, &spent, &overrun, &full, &started, &completed, &open, &plays)
 		if err != nil {
 			continue // the database is down
 		}
 		samples++
+		ranOut = ranOut || full >= endShards
 		if open != plays {
 			t.Errorf("%d open listens are counted for the node, and %d are", open, plays)
 		}
 		if held != started || spent != completed || overrun > 0 {
 			t.Errorf("held %v for listens of %v, spent %v for grants of %v, %d rows of the budget overrun", held, started, spent, completed, overrun)
 		}
+	}
+	if !ranOut {
+		t.Error("no budget ran out: the test is too short for this machine")
 	}
 	return samples
 }

@@ -22,7 +22,8 @@ import (
 const (
 	reward    = 50
 	hotBudget = 10_000_000
-	endBudget = 60 * reward // of a campaign that runs out
+	endBudget = 12 * reward // of a campaign that runs out; a sixth of the accounts has no other
+	endShards = 3           // rows that hold it: four rewards on each
 	accounts  = 600
 	hot       = 48 // accounts that a third of the calls come from
 	firstCard = 7_000_000_000
@@ -49,17 +50,15 @@ func newHouse(t *testing.T, engine lab.Engine) *house {
 	d := h.server.Database(t, "mya2billing")
 	lab.LoadA2Billing(t, d, engine)
 	// Old accounts without credit, which may have several calls at a time.
-	d.Exec(t, fmt.Sprintf(`SET sql_mode=''; INSERT INTO cc_card (username, useralias, credit, activated, status, simultaccess, creationdate)
-		SELECT %d + seq, 20000 + seq, 0, 't', 1, 1, '2020-01-01' FROM seq_1_to_%d`, firstCard, accounts))
+	d.Exec(t, fmt.Sprintf(`SET sql_mode=''; INSERT INTO cc_card (username, useralias, credit, activated, status, simultaccess, creationdate, language)
+		SELECT %d + seq, 20000 + seq, 0, 't', 1, 1, '2020-01-01', IF(seq %% 6, 'fr', 'en') FROM seq_1_to_%d`, firstCard, accounts))
 	h.db, h.url = d.DB(t), d.Owner().URL()
 	h.write(t, "creditapi.toml", "starts_per_day = 1000\nlistens_per_day = 1000\nlate_per_day = 1000\nlisten_spacing = \"0s\"\n")
 	h.write(t, "ads/short.wav", silence(adMS))
 
 	h.creditapi(t, "migrate")
-	for name, budget := range map[string]int{"hot": hotBudget, "ending": endBudget} {
-		h.creditapi(t, "campaign", "add", "-name", name, "-sound", h.path("ads/short.wav"),
-			"-reward", fmt.Sprint(reward), "-budget", fmt.Sprint(budget))
-	}
+	h.campaign(t, "hot", "fr", hotBudget)
+	h.campaign(t, "ending", "en", endBudget)
 	h.key = h.creditapi(t, "key", "add", "-name", "faults", "-scope", "agi", "-node", "ast1")
 	var urls []string
 	for i := range 2 {
@@ -69,7 +68,7 @@ func newHouse(t *testing.T, engine lab.Engine) *house {
 urls = [%s]
 spool_dir = %q
 sounds_dir = %q
-languages = ["fr"]
+languages = ["fr", "en"]
 offer = "auto"
 log = %q
 log_level = "warn"
@@ -85,6 +84,12 @@ refused = ""
 `, strings.Join(urls, ", "), h.path("spool"), h.dir, h.path("adcredit.log")))
 	t.Cleanup(func() { h.explain(t) })
 	return h
+}
+
+func (h *house) campaign(t *testing.T, name, language string, budget int) {
+	t.Helper()
+	h.creditapi(t, "campaign", "add", "-name", name, "-sound", language+"="+h.path("ads/short.wav"),
+		"-reward", fmt.Sprint(reward), "-budget", fmt.Sprint(budget))
 }
 
 // open starts the ith creditapi between two proxies, and returns where adcredit

@@ -81,18 +81,25 @@ func TestProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			<-lines
+			// What must come is waited for; what must not, for as long as a delay may be.
+			patience := func(expected bool) time.Duration {
+				if expected {
+					return 5 * time.Second
+				}
+				return 2 * maxDelay
+			}
 			p.Set(c.fault)
 			asked := ask("during")
 			got := false
 			select {
 			case <-lines:
 				got = true
-			case <-time.After(2 * maxDelay):
+			case <-time.After(patience(c.request)):
 			}
 			if got != c.request {
 				t.Errorf("the request got there: %v, want %v", got, c.request)
 			}
-			err = errors.Join(asked, answer(2*maxDelay))
+			err = errors.Join(asked, answer(patience(c.answer || c.endOfStream || c.hup)))
 			switch {
 			case c.answer && err == nil, c.endOfStream && errors.Is(err, io.EOF):
 			case c.hup && err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
