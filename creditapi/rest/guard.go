@@ -190,7 +190,12 @@ func routeOf(r *http.Request) string {
 
 // masked is an account's name as the log may show it.
 func (a *API) masked(account string) string {
-	account = account[:min(len(account), 60)]
+	account = strings.Map(func(r rune) rune {
+		if !printable(string(r)) { // slog quotes some of them, and DEL not
+			return '?'
+		}
+		return r
+	}, account[:min(len(account), 60)])
 	if a.options.LogNumbers {
 		return account
 	}

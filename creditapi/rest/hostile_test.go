@@ -16,6 +16,9 @@ import (
 	"adcredit/tests/hostile"
 )
 
+// wholeNumbers lets the log show accounts as they were named.
+func wholeNumbers(_ *credit.Service, o *Options) { o.LogNumbers = true }
+
 // onSQLite copies the world's accounts, campaigns and keys into an embedded
 // database, and serves from there.
 func onSQLite(t *testing.T, w *world) {
@@ -51,7 +54,7 @@ func onSQLite(t *testing.T, w *world) {
 	for _, k := range keys {
 		copied(s.AddKey(ctx, k))
 	}
-	w.api = newAPI(s, w.Now, w.log)
+	w.api = newAPI(s, w.Now, w.log, wholeNumbers)
 	t.Cleanup(w.api.Wait)
 }
 
@@ -89,7 +92,7 @@ var places = []struct {
 func TestHostileRequests(t *testing.T) {
 	for _, kind := range []string{"memory", "SQLite"} {
 		t.Run(kind, func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorld(t, wholeNumbers)
 			if kind == "SQLite" {
 				onSQLite(t, w)
 			}
