@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,7 +10,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"adcredit/etc"
+	"adcredit/etc/etctest"
 )
 
 // FuzzConfig: whatever adcredit.toml holds, it is refused with a file and a line
@@ -62,17 +61,6 @@ func load(t *testing.T, path string, text []byte) *Config {
 	if err == nil {
 		return c
 	}
-	var refused *etc.Error
-	if !errors.As(err, &refused) || len(refused.Problems) == 0 {
-		t.Fatalf("%v (%T) is not an *etc.Error with problems", err, err)
-	}
-	for _, p := range refused.Problems {
-		if lines := bytes.Count(text, []byte("\n")) + 1; p.File != path || p.What == "" || p.Line < 0 || p.Line > lines {
-			t.Errorf("%+v: the file has %d lines", p, lines)
-		}
-		if strings.ContainsAny(p.String(), "\n\r\x1b\x00") {
-			t.Errorf("%q is not one line", p)
-		}
-	}
+	etctest.WantRefusal(t, path, text, err)
 	return nil
 }

@@ -85,7 +85,7 @@ func creditapi(t *testing.T, url string, args ...string) string {
 func try(url string, args ...string) (out, remarks string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Getenv(binEnv), args...)
+	cmd := exec.CommandContext(ctx, lab.Program("creditapi"), args...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "CREDITAPI_DATABASE=" + url}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -132,7 +132,7 @@ func (a *api) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	a.cmd = exec.Command(os.Getenv(binEnv), "serve", "-config", a.config)
+	a.cmd = exec.Command(lab.Program("creditapi"), "serve", "-config", a.config)
 	a.cmd.Env = []string{"PATH=/usr/bin:/bin", "CREDITAPI_DATABASE=" + a.database, "CREDITAPI_LISTEN=" + a.at}
 	a.cmd.Stdout, a.cmd.Stderr = log, log
 	if err := a.cmd.Start(); err != nil {

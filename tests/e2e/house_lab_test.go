@@ -75,7 +75,7 @@ func newHouse(t *testing.T, o options) *house {
 	key := creditapi(t, serves.SocketURL(), "key", "add", "-name", "e2e", "-scope", "agi", "-node", "ast1")
 	h.api = newServer(t, serves.SocketURL())
 	mounts := map[string]string{
-		soundsDir: dir, agiBin + "adcredit": program("adcredit"), agiBin + "a2billing.php": program("billing"),
+		soundsDir: dir, agiBin + "adcredit": lab.Program("adcredit"), agiBin + "a2billing.php": lab.Program("billing"),
 	}
 	if o.absent {
 		delete(mounts, agiBin+"adcredit")
@@ -182,7 +182,7 @@ func creditapi(t *testing.T, database string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program("creditapi"), args...)
+	cmd := exec.CommandContext(ctx, lab.Program("creditapi"), args...)
 	cmd.Env = apiEnv(database)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -225,7 +225,7 @@ func newServer(t *testing.T, database string) *server {
 // run runs it.
 func (s *server) run(t *testing.T) {
 	t.Helper()
-	s.cmd = exec.Command(program("creditapi"), "serve")
+	s.cmd = exec.Command(lab.Program("creditapi"), "serve")
 	s.cmd.Env = append(apiEnv(s.database), "CREDITAPI_CONFIG="+s.config)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {

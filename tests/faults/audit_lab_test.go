@@ -65,7 +65,7 @@ func (h *house) flush(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program("adcredit"), "-flush")
+	cmd := exec.CommandContext(ctx, lab.Program("adcredit"), "-flush")
 	cmd.Env = h.environ()
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"adcredit/tests/fakeasterisk"
+	"adcredit/tests/lab"
 )
 
 const callers = 72
@@ -33,7 +34,7 @@ type waits struct{ balance, start, complete time.Duration }
 // play makes one call, whose adcredit may be killed and whose caller may hang up.
 func (h *house) play(ctx context.Context, dice *rand.Rand, id, card string) (record, error) {
 	call := fakeasterisk.Call{
-		Program: program("adcredit"), Environ: h.environ(), AccountCode: card, CallerID: "22177" + card[3:], UniqueID: id,
+		Program: lab.Program("adcredit"), Environ: h.environ(), AccountCode: card, CallerID: "22177" + card[3:], UniqueID: id,
 		AnswerTime: time.Millisecond, HangupNotice: 50 * time.Millisecond, Acts: fate(dice),
 	}
 	t, err := fakeasterisk.Play(ctx, call)

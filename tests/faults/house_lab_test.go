@@ -166,7 +166,7 @@ func (h *house) ask(t *testing.T, args ...string) (out, stderr string, code int)
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program("creditapi"), args...)
+	cmd := exec.CommandContext(ctx, lab.Program("creditapi"), args...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "CREDITAPI_CONFIG=" + h.path("creditapi.toml"), "CREDITAPI_DATABASE=" + h.url}
 	var said, complained bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &complained
@@ -216,7 +216,7 @@ func (a *api) start(t *testing.T) {
 
 // serve runs it once, and reports whether to start it again.
 func (a *api) serve(log *os.File) (again bool) {
-	cmd := exec.Command(program("creditapi"), "serve")
+	cmd := exec.Command(lab.Program("creditapi"), "serve")
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "CREDITAPI_CONFIG=" + a.config, "CREDITAPI_DATABASE=" + a.database, "CREDITAPI_LISTEN=" + a.address}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {

@@ -1,0 +1,48 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// programsEnv brings the folder of built programs into the lab, where the tests
+// run again and no module could be downloaded any more.
+const programsEnv = "ADCREDIT_LAB_PROGRAMS"
+
+// MainWith is [Main] for tests that run programs of this project: they are built
+// before the lab begins, and static, since Asterisk's root has other libraries.
+// Packages are import paths, such as adcredit/creditapi; [Program] finds what
+// was built of them.
+func MainWith(m *testing.M, packages []string, needs ...Need) int {
+	if !isolated() {
+		bin, err := buildAll(packages)
+		defer os.RemoveAll(bin)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "lab: build the programs:", err)
+			return 1
+		}
+		os.Setenv(programsEnv, bin)
+	}
+	return Main(m, needs...)
+}
+
+func buildAll(packages []string) (bin string, err error) {
+	if bin, err = os.MkdirTemp("", "adcredit-programs-"); err != nil {
+		return "", err
+	}
+	if err := os.Chmod(bin, 0o755); err != nil { // user asterisk runs them
+		return bin, err
+	}
+	cmd := exec.Command("go", append([]string{"build", "-o", bin + string(filepath.Separator)}, packages...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return bin, fmt.Errorf("%w\n%s", err, out)
+	}
+	return bin, nil
+}
+
+// Program is the path of a program that [MainWith] has built.
+func Program(name string) string { return filepath.Join(os.Getenv(programsEnv), name) }
