@@ -105,7 +105,13 @@ func newAPI(t *testing.T, at, database string) *api {
 	dir := t.TempDir()
 	a := &api{at: at, database: database, config: filepath.Join(dir, "creditapi.toml"), log: filepath.Join(dir, "log")}
 	// Nobody ever has enough, and hardly anybody is capped: each call is offered an ad.
-	settings := "required_credit = \"10000000\"\nstarts_per_day = 1000\nlistens_per_day = 1000\nlog_level = \"warn\"\n"
+	settings := `required_credit = "10000000"
+starts_per_day = 1000
+listens_per_day = 1000
+listen_spacing = "0s"
+late_per_day = 1000
+log_level = "warn"
+`
 	if err := os.WriteFile(a.config, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
