@@ -1,6 +1,6 @@
-// Prepare builds the roots that the tests on real parts use, with Asterisk and
-// with MySQL, when they are absent, and names them. The tests would build it themselves; done before, they
-// don't need the network.
+// Command prepare builds the roots that the tests on real parts use, with
+// Asterisk and with MySQL, when they are absent, and names them. The tests would
+// build them themselves; done before, they don't need the network.
 package main
 
 import (
