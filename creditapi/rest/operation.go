@@ -80,6 +80,9 @@ func register[I, O any](a *API, o operation, handler func(context.Context, *I) (
 		}
 		return output, nil
 	})
+	for status := range o.answers { // huma describes the body of one status
+		op.Responses[strconv.Itoa(status)].Content = op.Responses[strconv.Itoa(o.status)].Content
+	}
 }
 
 // plain adds a route that writes its own answer, and describes it.

@@ -288,8 +288,9 @@ func (m *Memory) pay(e credit.Entry) (credit.Entry, error) {
 	for i := range m.accounts {
 		if m.accounts[i].ID == e.AccountID && e.State == credit.Logged {
 			sum, err := m.accounts[i].Credit.Add(e.Amount)
-			if err != nil {
-				return credit.Entry{}, err
+			if err != nil { // as a database does, whose column can't hold it
+				e.State, e.Cause = credit.InDoubt, "credit_out_of_range"
+				break
 			}
 			m.accounts[i].Credit = sum
 		}
