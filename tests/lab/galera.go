@@ -131,6 +131,9 @@ var recovered = regexp.MustCompile(`WSREP: Recovered position: *(\S+)`)
 func (n *Node) Rejoin(tb testing.TB) {
 	tb.Helper()
 	log := filepath.Join(n.Dir, "recover.log")
+	if err := os.RemoveAll(log); err != nil { // it would go on behind the position of the last time
+		tb.Fatal("lab: ", err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, n.program, append(slices.Clone(n.args), "--wsrep-recover", "--log-error="+log)...)
