@@ -81,6 +81,16 @@ func testApplyFails(t *testing.T, on serverFor) {
 	}
 }
 
+// A server that leaves MyISAM tables as a crash left them is named.
+func TestServerThatRepairsNothing(t *testing.T) {
+	for engine, content := range map[lab.Engine]bool{lab.MyISAM: false, lab.InnoDB: true} {
+		w := openLab(t, lab.NewMariaDB(t, lab.MariaDBOptions{Args: []string{"--myisam-recover-options=OFF"}}), engine)
+		if f := w.finding(t, "way"); f.OK != content || !content && !strings.Contains(f.Detail, "myisam_recover_options=BACKUP,QUICK") {
+			t.Errorf("%s: %+v", engine, f)
+		}
+	}
+}
+
 // A disk that fills up while the statement runs is no way out of a doubt either.
 func TestDiskFullHalfWay(t *testing.T) {
 	w := openLab(t, lab.MariaDB(t), lab.MyISAM)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"adcredit/creditapi/credit"
 )
 
 // A Finding is one thing that Check looked at.
@@ -74,10 +76,27 @@ func (s *Store) lookWay(ctx context.Context) (string, error) {
 	if len(engines) > 0 {
 		detail += " (" + strings.Join(engines, ", ") + ")"
 	}
+	if err := s.recovers(ctx, known.way); err != nil {
+		return "", fmt.Errorf("%s; but %w", detail, err)
+	}
 	if known.unfit != nil {
 		return "", fmt.Errorf("%s; but no grant could be kept here, and so no ad is offered: %w", detail, known.unfit)
 	}
 	return detail, nil
+}
+
+// recovers refuses a server that leaves MyISAM tables as a crash left them: it
+// goes on from an old end of their files, over the rows that came after.
+func (s *Store) recovers(ctx context.Context, way credit.Way) error {
+	if way != credit.Stock {
+		return nil
+	}
+	options, err := s.variable(ctx, "myisam_recover_options")
+	if err == nil && (options == "" || options == "OFF") {
+		err = errors.New("this server does not repair MyISAM tables after a crash, and loses rows of them then: " +
+			"set myisam_recover_options=BACKUP,QUICK in its configuration, or run creditapi a2billing convert")
+	}
+	return err
 }
 
 func (s *Store) lookSettings(ctx context.Context) (string, error) {

@@ -4,6 +4,7 @@ package store
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,13 +97,13 @@ func testServerKilledUnderLoad(t *testing.T, on serverFor) {
 // killAmid completes the listens and kills the server after a third of them.
 func killAmid(t *testing.T, server *lab.Server, w *labWorld, ids []string) {
 	var done atomic.Int32
-	kill := make(chan struct{})
 	killed := make(chan struct{})
-	go func() {
-		<-kill
-		server.Kill()
-		close(killed)
-	}()
+	kill := sync.OnceFunc(func() {
+		go func() {
+			server.Kill()
+			close(killed)
+		}()
+	})
 	atOnce(8, func(i int) {
 		for j := len(ids) - 1 - i; j >= 0; j -= 8 {
 			if _, err := w.Complete(t.Context(), heard(ids[j])); err != nil {
@@ -110,10 +111,11 @@ func killAmid(t *testing.T, server *lab.Server, w *labWorld, ids []string) {
 				return
 			}
 			if done.Add(1) == int32(len(ids)/6) {
-				close(kill)
+				kill()
 			}
 		}
 	})
+	kill() // also where all of them met dead connections from the time before
 	<-killed
 	server.Start(t)
 }
@@ -132,7 +134,6 @@ func (w *labWorld) wantSettled(t *testing.T, c credit.Campaign, listens int64, e
 	}
 	logged, doubtful := count(credit.Logged), count(credit.InDoubt)
 	wantEqual(t, "entries", logged+doubtful, listens)
-	wantEqual(t, "rows of cc_logrefill", w.one(t, `SELECT COUNT(*) FROM cc_logrefill`), fmt.Sprint(logged))
 	paid := w.balance(t, account) - 1812_08333
 	t.Logf("%d logged, %d in doubt, paid %s", logged, doubtful, paid)
 	if engine == lab.InnoDB {
@@ -142,12 +143,25 @@ func (w *labWorld) wantSettled(t *testing.T, c credit.Campaign, listens int64, e
 		t.Errorf("paid %s for %d logged entries and %d in doubt", paid, logged, doubtful)
 	}
 	found, summary := w.reconciled(t, Scope{})
+	var missing int64
 	for _, d := range found {
-		if d.Check != EntryDoubtful && d.Check != Restart {
+		switch {
+		case d.Check == EntryDoubtful, d.Check == Restart:
+		case d.Check == RefillMissing && engine == lab.MyISAM:
+			missing++ // MyISAM itself forgets its last rows in a crash
+		default:
 			t.Errorf("reconcile: %+v", d)
 		}
 	}
-	wantEqual(t, "differences", summary.Differences, doubtful)
+	t.Logf("%d rows of cc_logrefill were lost by the server, and are named", missing)
+	var rows int64
+	if err := w.owner.row(t.Context(), `SELECT COUNT(*) FROM cc_logrefill WHERE credit > 0`).Scan(&rows); err != nil {
+		t.Fatal(err)
+	}
+	if rows < logged-missing || rows > logged { // a row may have lost its key alone
+		t.Errorf("%d rows of cc_logrefill for %d logged entries, %d of them named as missing", rows, logged, missing)
+	}
+	wantEqual(t, "differences", summary.Differences, doubtful+missing)
 }
 
 // The answer to a commit is lost: the retry finds what happened.
