@@ -49,10 +49,7 @@ type house struct {
 func newHouse(t *testing.T, seconds int64, attention float64) *house {
 	t.Helper()
 	h := &house{dir: t.TempDir(), samples: seconds * sounds.Rate, keys: map[string]string{}}
-	h.adcredit = filepath.Join(h.dir, "adcredit")
-	if out, err := exec.Command("go", "build", "-o", h.adcredit, "adcredit/agi/adcredit").CombinedOutput(); err != nil {
-		t.Fatalf("build adcredit: %v\n%s", err, out)
-	}
+	h.adcredit = filepath.Join(binaries(t), "adcredit")
 	database, err := config.ParseDatabase("sqlite://" + filepath.Join(h.dir, "adcredit.db"))
 	must(t, err)
 	h.store, err = store.Open(t.Context(), store.Config{Database: database, Currency: "XOF"})

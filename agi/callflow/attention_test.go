@@ -63,16 +63,7 @@ func TestAttention(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			s := asked()
 			row.change(s)
-			out := Run(t.Context(), &s.phone, &s.bank, s.call, s.rules)
-			if out.Status != row.status || out.Cause != row.cause {
-				t.Errorf("the dialplan gets %s (%s); want %s (%s)", out.Status, out.Cause, row.status, row.cause)
-			}
-			if heard := strings.Join(s.phone.log, ", "); heard != row.heard {
-				t.Errorf("the caller heard %q\n                  want %q", heard, row.heard)
-			}
-			if asked := strings.Join(s.bank.calls[2:], ", "); asked != row.asked {
-				t.Errorf("creditapi was asked %q; want %q", asked, row.asked)
-			}
+			s.wantRun(t, row.status, row.cause, row.heard, 2, row.asked)
 		})
 	}
 }
