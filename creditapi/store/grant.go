@@ -368,10 +368,28 @@ func (q session) log(ctx context.Context, e entry) (entry, error) {
 
 // logRefill writes A2Billing's own record of an entry, unless it is there.
 func (q session) logRefill(ctx context.Context, e entry) error {
+	err := q.insertRefill(ctx, e, 0)
+	// A crash may leave a MyISAM table with keys whose rows are lost, behind what
+	// its header says. Counting on from there, nobody could ever add a row again,
+	// A2Billing itself neither, until an id behind them moves the counter on.
+	for ahead := 1; err != nil && q.dialect.meaning(err) == duplicate && ahead <= 1<<10; ahead *= 2 {
+		slog.WarnContext(ctx, "the database server damaged cc_logrefill in a crash: when calls are few, run REPAIR TABLE cc_logrefill, then creditapi reconcile")
+		err = q.insertRefill(ctx, e, ahead)
+	}
+	return err
+}
+
+// insertRefill adds the row with the table's next id, or with one so far ahead of
+// its last.
+func (q session) insertRefill(ctx context.Context, e entry, ahead int) error {
+	column, id := "", ""
+	if ahead > 0 {
+		column, id = "id, ", fmt.Sprintf("(SELECT COALESCE(MAX(id), 0) + %d FROM cc_logrefill), ", ahead)
+	}
 	key := fmt.Sprintf("adcredit %d:", e.ID)
 	_, err := q.exec(ctx, `
-		INSERT INTO cc_logrefill (date, credit, card_id, description, refill_type)
-		SELECT {now}, l.amount, l.account_id, ?, 0 FROM adcredit_ledger l
+		INSERT INTO cc_logrefill (`+column+`date, credit, card_id, description, refill_type)
+		SELECT `+id+`{now}, l.amount, l.account_id, ?, 0 FROM adcredit_ledger l
 		WHERE l.id = ? AND NOT EXISTS (SELECT 1 FROM cc_logrefill r
 			WHERE r.id > l.logrefill_after AND r.card_id = l.account_id AND r.description LIKE ?)`,
 		key+" "+plain(e.Reason), e.ID, key+"%")
