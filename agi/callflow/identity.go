@@ -3,7 +3,6 @@ package callflow
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"adcredit/agi"
@@ -28,33 +27,85 @@ func Identify(s *agi.Session, c *config.Config) (Call, error) {
 		return call, fmt.Errorf("%w: the extension is not a number", ErrIdentity)
 	}
 	call.Destination = destination
+	served, err := servedUser(s, c)
+	if err != nil {
+		return call, err
+	}
+	call.Diverted = call.Diverted || served.present && !served.calls
 	for _, identity := range c.Identity {
-		name, err := source(s, identity.Source)
+		account, err := account(s, c, identity, served)
 		if err != nil {
 			return call, err
 		}
-		if name == "" {
-			continue
+		if account != "" {
+			call.Account = account
+			return call, nil
 		}
-		if !c.Clean(identity.Kind, name) {
-			return call, fmt.Errorf("%w: what %s says is not a %s", ErrIdentity, identity.Source, identity.Kind)
-		}
-		call.Account = identity.Kind + ":" + name
-		return call, nil
 	}
 	return call, fmt.Errorf("%w: no source of the list says anything", ErrIdentity)
 }
 
-func source(s *agi.Session, name string) (string, error) {
-	switch name {
-	case "accountcode":
-		return present(s.Env["accountcode"]), nil
-	case "callerid":
-		return present(s.Env["callerid"]), nil
-	case "pai":
-		return assertedIdentity(s)
+// account is what one source of the list says, as kind:name, or "".
+func account(s *agi.Session, c *config.Config, identity config.Identity, served served) (string, error) {
+	switch identity.Source {
+	case config.AccountCode:
+		return named(c, identity, present(s.Env["accountcode"]))
+	case config.CallerID:
+		return named(c, identity, present(s.Env["callerid"]))
+	case config.ServedUser:
+		if !served.present {
+			return "", nil
+		}
+		return addressed(c, identity, []address{served.address})
+	case config.PAI:
+		asserted, err := assertedIdentity(s)
+		if err != nil || len(asserted) == 0 {
+			return "", err
+		}
+		return addressed(c, identity, asserted)
 	}
-	return "", fmt.Errorf("identity: no source is named %s", name)
+	return "", fmt.Errorf("identity: no source is named %s", identity.Source)
+}
+
+// named is the account that a plain name stands for.
+func named(c *config.Config, identity config.Identity, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	if !c.Clean(identity.Kind, name) {
+		return "", fmt.Errorf("%w: what %s says is not a %s", ErrIdentity, identity.Source, identity.Kind)
+	}
+	return identity.Kind + ":" + name, nil
+}
+
+// addressed is the one account that all the addresses stand for. Where they stand
+// for two, nobody can say which is right.
+func addressed(c *config.Config, identity config.Identity, all []address) (found string, err error) {
+	for _, a := range all {
+		one := config.Identity{Source: identity.Source, Kind: identity.Kind}
+		name := a.user
+		if identity.Kind == config.IMPU {
+			if !c.KnowsScheme(a.scheme) {
+				continue
+			}
+			var ok bool
+			if one.Kind, name, ok = c.AccountOf(a.scheme, a.user, a.where); !ok {
+				return "", fmt.Errorf("%w: no rule of impu fits what %s says", ErrIdentity, identity.Source)
+			}
+		}
+		account, err := named(c, one, name)
+		if err != nil {
+			return "", err
+		}
+		if found != "" && found != account {
+			return "", fmt.Errorf("%w: %s says two accounts", ErrIdentity, identity.Source)
+		}
+		found = account
+	}
+	if found == "" {
+		return "", fmt.Errorf("%w: no rule of impu is for an address like that of %s", ErrIdentity, identity.Source)
+	}
+	return found, nil
 }
 
 // present is the value, or "" where Asterisk says that it knows none.
@@ -84,73 +135,65 @@ func number(extension string) (string, bool) {
 	return extension, clean
 }
 
-// pai is how the dialplan reads the header, without the brace that ends it, and
-// safe the characters that it may hold: no line break can pass, so its value
-// can't become a reply of its own.
-const (
-	pai  = "${PJSIP_HEADER(read,P-Asserted-Identity)"
-	safe = "-0-9a-zA-Z+@.:;<>=_~ " // the minus first, where it makes no range
-)
+// maxLines is how often a header may come that is read here.
+const maxLines = 2
 
-// assertedIdentity is the user of P-Asserted-Identity. It is read through
-// FILTER, and by comparing lengths it is known whether FILTER left anything
-// out; comparing the strings in the dialplan would be injectable. So are LEN and
-// FILTER themselves: a value with "):0:9" ends them, and they see what is before
-// it alone. That there is nothing behind what they saw is asked of PJSIP_HEADER,
-// whose arguments are ours: one character at most, which no reply can hide in.
-func assertedIdentity(s *agi.Session) (string, error) {
-	length, err := s.GetFullVariable("${LEN(" + pai + "})}")
-	if err != nil {
-		return "", fmt.Errorf("read P-Asserted-Identity: %w", err)
+// headers are all lines of a header.
+func headers(s *agi.Session, name string) (lines []string, err error) {
+	for n := 1; ; n++ {
+		line, err := header(s, name, n)
+		if err != nil || line == "" {
+			return lines, err
+		}
+		if n > maxLines {
+			return nil, fmt.Errorf("%w: %s comes more than %d times", ErrIdentity, name, maxLines)
+		}
+		lines = append(lines, line)
 	}
-	n, err := strconv.Atoi(length.Dat)
-	if err != nil || n == 0 {
-		return "", nil
-	}
-	value, err := s.GetFullVariable("${FILTER(" + safe + "," + pai + "})}")
-	if err != nil {
-		return "", fmt.Errorf("read P-Asserted-Identity: %w", err)
-	}
-	rest, err := s.GetFullVariable(fmt.Sprintf("%s:%d:1}", pai, n))
-	if err != nil {
-		return "", fmt.Errorf("read P-Asserted-Identity: %w", err)
-	}
-	if len(value.Dat) != n || rest.Dat != "" || n > 255 {
-		return "", fmt.Errorf("%w: P-Asserted-Identity holds a name or characters that are not taken", ErrIdentity)
-	}
-	user, ok := assertedUser(value.Dat)
-	if !ok {
-		return "", fmt.Errorf("%w: P-Asserted-Identity is not one sip or tel address with a user", ErrIdentity)
-	}
-	return user, nil
 }
 
-// assertedUser is the user of a header that is one address and nothing else:
-// sip:USER@HOST, sips:USER@HOST or tel:NUMBER, in angle brackets or bare, with
-// parameters behind (RFC 3325, 9.1; RFC 3966). What only holds such an address
-// may have been written around it by a caller.
-func assertedUser(header string) (user string, ok bool) {
-	const host = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:"
-	address := header
-	if inner, bracket := strings.CutPrefix(header, "<"); bracket {
-		if address, ok = strings.CutSuffix(inner, ">"); !ok {
-			return "", false
-		}
+// assertedIdentity are the addresses of P-Asserted-Identity, on one line or two:
+// one, or a sip: and a tel: one (RFC 3325, 9.1); none where the header is absent.
+func assertedIdentity(s *agi.Session) (all []address, err error) {
+	lines, err := headers(s, "P-Asserted-Identity")
+	if err != nil {
+		return nil, err
 	}
-	scheme, rest, _ := strings.Cut(address, ":")
-	rest, parameters, _ := strings.Cut(rest, ";")
-	switch scheme {
-	case "sip", "sips":
-		var at string
-		if user, at, _ = strings.Cut(rest, "@"); at == "" || strings.Trim(at, host) != "" {
-			return "", false
+	for _, line := range lines {
+		some, ok := assertedAddresses(line)
+		if !ok {
+			return nil, fmt.Errorf("%w: P-Asserted-Identity holds what is no sip or tel address with a user", ErrIdentity)
 		}
-	case "tel":
-		user = rest
-	default:
-		return "", false
+		all = append(all, some...)
 	}
-	return user, user != "" && !strings.ContainsAny(user, "<>@:; ") && !strings.ContainsAny(parameters, "<>@ ")
+	if len(all) > 2 || len(all) == 2 && (all[0].scheme == "tel") == (all[1].scheme == "tel") {
+		return nil, fmt.Errorf("%w: P-Asserted-Identity is more than a sip and a tel address", ErrIdentity)
+	}
+	return all, nil
+}
+
+// served is what P-Served-User says.
+type served struct {
+	address        address
+	present, calls bool
+}
+
+// servedUser reads P-Served-User where the list has it, also when another source
+// decides who it is: in a leg towards the callee, or one that was diverted, the
+// one who listens would not be the one who is credited.
+func servedUser(s *agi.Session, c *config.Config) (served, error) {
+	if !c.Reads(config.ServedUser) {
+		return served{}, nil
+	}
+	lines, err := headers(s, "P-Served-User")
+	if err != nil || len(lines) == 0 {
+		return served{}, err
+	}
+	a, calls, ok := servedAddress(lines[0])
+	if !ok || len(lines) > 1 {
+		return served{}, fmt.Errorf("%w: P-Served-User is not one sip or tel address with a user", ErrIdentity)
+	}
+	return served{a, true, calls}, nil
 }
 
 // printable keeps a label that is only for people harmless.

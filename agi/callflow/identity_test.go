@@ -20,7 +20,7 @@ func TestIdentify(t *testing.T) {
 	}{
 		{name: "SIP account", env: map[string]string{"accountcode": "8987344413", "callerid": "1000"}, account: "card:8987344413"},
 		{name: "caller ID alone", env: map[string]string{"accountcode": "", "callerid": "+221771234567"}, account: "cid:+221771234567"},
-		{name: "caller ID as alias", env: map[string]string{"callerid": "1000"}, account: "alias:1000", identity: []config.Identity{{Source: "callerid", Kind: "alias"}}},
+		{name: "caller ID as alias", env: map[string]string{"callerid": "1000"}, account: "alias:1000", identity: []config.Identity{{Source: config.CallerID, Kind: "alias"}}},
 		{name: "nobody", env: map[string]string{"accountcode": "", "callerid": "unknown"}, unusable: true},
 		{name: "an unclean account code never falls through", env: map[string]string{"accountcode": "x' OR 1=1", "callerid": "1000"}, unusable: true},
 		{name: "a space is not dropped", env: map[string]string{"callerid": "10 00"}, unusable: true},

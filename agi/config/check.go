@@ -154,6 +154,17 @@ func (c *Config) checkIdentity(report reporter) {
 			report("identity", "%s=%s is there twice; keep one", identity.Source, identity.Kind)
 		}
 	}
+	mapped := slices.ContainsFunc(c.Identity, func(i Identity) bool { return i.Kind == IMPU })
+	if mapped && len(c.Rules) == 0 {
+		report("impu", `is empty, and identity asks for it; write it like ["sip:*@ims.example.net=alias:*"]`)
+	} else if !mapped && len(c.Rules) > 0 {
+		report("impu", `is set, and identity does not ask for it; put "served_user=impu" or "pai=impu" there`)
+	}
+	for i, rule := range c.Rules {
+		if slices.ContainsFunc(c.Rules[:i], func(before Rule) bool { return before.hides(rule) }) {
+			report("impu", "%s is never reached, since a rule before it fits too; put it first, or take it out", rule)
+		}
+	}
 	for _, kind := range kinds {
 		if pattern := c.Patterns.of(kind); pattern != defaultPattern {
 			if _, err := wholePattern(pattern); err != nil {

@@ -59,7 +59,9 @@ type Config struct {
 
 	// Identity says, in order, where the caller's account is read from.
 	Identity []Identity `toml:"identity"`
-	Patterns Patterns   `toml:"patterns"`
+	// Rules say which account an address of the core's is; the first that fits decides.
+	Rules    []Rule   `toml:"impu" like:"[\"sip:*@ims.example.net=alias:*\"]"`
+	Patterns Patterns `toml:"patterns"`
 
 	SpoolDir string `toml:"spool_dir" env:"ADCREDIT_SPOOL_DIR"`
 

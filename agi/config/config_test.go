@@ -84,9 +84,23 @@ func TestRefused(t *testing.T) {
 		{`spool_dir = "spool"`, `adcredit.toml:1: spool_dir: "spool" ` + absolute + "/var/spool/adcredit"},
 
 		{`identity = []`, `adcredit.toml:1: identity: is empty, so nobody would ever be known; write it like ["accountcode=card", "callerid=cid"]`},
-		{`identity = ["accountcode"]`, `adcredit.toml:1: identity: "accountcode" is not a source and a kind; write one of accountcode, pai, callerid, then =, then one of card, alias, cid, like accountcode=card`},
-		{`identity = ["dnid=card"]`, `adcredit.toml:1: identity: "dnid=card" is not a source and a kind; write one of accountcode, pai, callerid, then =, then one of card, alias, cid, like accountcode=card`},
+		{`identity = ["accountcode"]`, `adcredit.toml:1: identity: "accountcode" is not a source and a kind; write one of accountcode, served_user, pai, callerid, then =, then one of card, alias, cid, impu, like accountcode=card`},
+		{`identity = ["dnid=card"]`, `adcredit.toml:1: identity: "dnid=card" is not a source and a kind; write one of accountcode, served_user, pai, callerid, then =, then one of card, alias, cid, impu, like accountcode=card`},
 		{`identity = ["pai=alias", "pai=alias"]`, `adcredit.toml:1: identity: pai=alias is there twice; keep one`},
+		{`identity = ["callerid=impu"]`, `adcredit.toml:1: identity: "callerid=impu": what callerid says is no address; impu is for served_user and pai`},
+		{`identity = ["pai=impu"]`, `adcredit.toml: impu: is empty, and identity asks for it; write it like ["sip:*@ims.example.net=alias:*"]`},
+		{`impu = ["sip:*@ims.test=alias:*"]`, `adcredit.toml:1: impu: is set, and identity does not ask for it; put "served_user=impu" or "pai=impu" there`},
+		{`impu = ["sip:1000@ims.test"]`, `adcredit.toml:1: impu: "sip:1000@ims.test" has no = between address and account; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["sip:*=alias:*"]`, `adcredit.toml:1: impu: "sip:*=alias:*" names no domain; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["sip:*@=alias:*"]`, `adcredit.toml:1: impu: "sip:*@=alias:*" names no domain; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["sip:*@*=alias:*"]`, `adcredit.toml:1: impu: "sip:*@*=alias:*" names no domain; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["1000@ims.test=alias:1000"]`, `adcredit.toml:1: impu: "1000@ims.test=alias:1000" does not begin with sip:, sips: or tel:; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["tel:*;phone-context==alias:*"]`, `adcredit.toml:1: impu: "tel:*;phone-context==alias:*" has no phone-context behind its ;; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["tel:+*=number:*"]`, `adcredit.toml:1: impu: "tel:+*=number:*" names none of card:, alias:, cid: as account; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["tel:+*=cid:1"]`, `adcredit.toml:1: impu: "tel:+*=cid:1" needs one * on both sides, or none; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["tel:+**=cid:**"]`, `adcredit.toml:1: impu: "tel:+**=cid:**" needs one * on both sides, or none; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{`impu = ["tel:+1=cid:"]`, `adcredit.toml:1: impu: "tel:+1=cid:" names no user or no account, or one with other characters than a-z, 0-9, + - _ . !; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
+		{"identity = [\"pai=impu\"]\nimpu = [\"tel:*=cid:*\", \"tel:+221*=cid:*\"]", `adcredit.toml:2: impu: tel:+221*=cid:* is never reached, since a rule before it fits too; put it first, or take it out`},
 		{"[patterns]\ncard = '[0-9]+'", `adcredit.toml:2: patterns.card: "[0-9]+" does not say what the whole number looks like; begin it with ^ and end it with $, like ^[0-9+]{1,40}$`},
 		{"[patterns]\ncid = '^([0-9]+$'", `adcredit.toml:2: patterns.cid: "^([0-9]+$" is not a regular expression; write it like ^[0-9+]{1,40}$`},
 		{"[patterns]\nalias = ''", `adcredit.toml:2: patterns.alias: "" does not say what the whole number looks like; begin it with ^ and end it with $, like ^[0-9+]{1,40}$`},
@@ -135,7 +149,8 @@ max_ads_per_call = 5
 language = "wo"
 languages = ["wo", "fr_CA"]
 sounds_dir = "/srv/our sounds"
-identity = ["pai=alias"]
+identity = ["pai=impu"]
+impu = ["sip:+*@ims.example.net=cid:*", "tel:*;phone-context=+221=alias:*"]
 log = "/var/log/adcredit.log"
 prompts = { cut = "", offer = "spring/2026_offer-1" }
 `, 0o644)
@@ -150,7 +165,8 @@ prompts = { cut = "", offer = "spring/2026_offer-1" }
 	want.TLSCA, want.TLSCert, want.TLSKey = "/ca.pem", "/c.pem", "/k.pem"
 	want.AcceptDigit, want.StopDigit, want.MaxAdsPerCall = "*", "#", 5
 	want.Language, want.Languages, want.SoundsDir = "wo", []string{"wo", "fr_CA"}, "/srv/our sounds"
-	want.Identity, want.Log = []Identity{{"pai", "alias"}}, "/var/log/adcredit.log"
+	want.Rules = []Rule{{"sip", "+*", "ims.example.net", "cid", "*"}, {"tel", "*", "+221", "alias", "*"}}
+	want.Identity, want.Log = []Identity{{"pai", "impu"}}, "/var/log/adcredit.log"
 	want.Prompts.Cut, want.Prompts.Offer = "", "spring/2026_offer-1"
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)

@@ -12,23 +12,41 @@ const maxIdentity = 40
 
 // The places where Asterisk tells who calls, and what may be found there.
 var (
-	sources = []string{"accountcode", "pai", "callerid"}
+	sources = []string{AccountCode, ServedUser, PAI, CallerID}
 	kinds   = []string{"card", "alias", "cid"}
+)
+
+// The sources, and the kind of those that are addresses and go by the rules of
+// impu.
+const (
+	AccountCode = "accountcode"
+	ServedUser  = "served_user" // P-Served-User, RFC 5502
+	PAI         = "pai"         // P-Asserted-Identity, RFC 3325
+	CallerID    = "callerid"
+	IMPU        = "impu"
 )
 
 // Identity is one place to look for the caller's account and what it is there:
 // the account code is a card, say.
 type Identity struct {
-	Source string // accountcode, pai or callerid
-	Kind   string // card, alias or cid
+	Source string // accountcode, served_user, pai or callerid
+	Kind   string // card, alias, cid or impu
+}
+
+// Reads says whether the list of identities has a source.
+func (c *Config) Reads(source string) bool {
+	return slices.ContainsFunc(c.Identity, func(i Identity) bool { return i.Source == source })
 }
 
 // UnmarshalText reads source=kind.
 func (i *Identity) UnmarshalText(text []byte) error {
 	source, kind, _ := strings.Cut(string(text), "=")
-	if !slices.Contains(sources, source) || !slices.Contains(kinds, kind) {
-		return fmt.Errorf("%q is not a source and a kind; write one of %s, then =, then one of %s, like accountcode=card",
-			text, strings.Join(sources, ", "), strings.Join(kinds, ", "))
+	if !slices.Contains(sources, source) || kind != IMPU && !slices.Contains(kinds, kind) {
+		return fmt.Errorf("%q is not a source and a kind; write one of %s, then =, then one of %s, %s, like accountcode=card",
+			text, strings.Join(sources, ", "), strings.Join(kinds, ", "), IMPU)
+	}
+	if kind == IMPU && source != ServedUser && source != PAI {
+		return fmt.Errorf("%q: what %s says is no address; impu is for %s and %s", text, source, ServedUser, PAI)
 	}
 	i.Source, i.Kind = source, kind
 	return nil

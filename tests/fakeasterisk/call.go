@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -49,11 +50,11 @@ type Call struct {
 	Context      string // default "incoming"
 	AccountCode  string
 	Language     string // default "en"
-	Channel      string // default "PJSIP/<caller>-00000001"
+	Channel      string // default "PJSIP/<caller>-00000001"; SIP/... is one of chan_sip
 	UniqueID     string // default: the time and a number, never twice in one process
 	Presentation int    // agi_callingpres: 32 when the caller withholds the number
 
-	Headers   map[string][]string // SIP headers of the INVITE, for PJSIP_HEADER(read,...)
+	Headers   map[string][]string // SIP headers of the INVITE, for PJSIP_HEADER(read,...) or SIP_HEADER(...)
 	Variables map[string]string   // set by the dialplan before AGI(); AGISIGHUP and AGIEXITONHANGUP are obeyed
 	Database  map[string]string   // the Asterisk database, by "family/key"
 	Sounds    string              // folder of relative sound names
@@ -103,6 +104,12 @@ func (c Call) withDefaults() Call {
 	duration(&c.NumberTime, NumberTime)
 	duration(&c.HangupNotice, HangupNotice)
 	return c
+}
+
+// driver is the channel's: what stands before the slash of its name.
+func (c Call) driver() string {
+	driver, _, _ := strings.Cut(c.Channel, "/")
+	return driver
 }
 
 func cut(number string) string { return number[:min(len(number), maxNumber)] }

@@ -23,7 +23,7 @@ func (c Call) environment() []byte {
 	line("request", filepath.Base(c.Program))
 	line("channel", c.Channel)
 	line("language", c.Language)
-	line("type", "PJSIP")
+	line("type", c.driver())
 	line("uniqueid", c.UniqueID)
 	line("version", Version)
 	line("callerid", known(c.CallerID))

@@ -188,7 +188,10 @@ func (s *session) function(call string) (string, bool) {
 			return s.call.AccountCode, true
 		}
 	case "PJSIP_HEADER":
-		return s.header(args)
+		args, read := strings.CutPrefix(args, "read,")
+		return s.header(read && s.call.driver() == "PJSIP", args)
+	case "SIP_HEADER":
+		return s.header(s.call.driver() == "SIP", args)
 	}
 	s.rec.note("the function " + call + " is not known to this fake: it is empty")
 	return "", false
@@ -255,7 +258,7 @@ func (s *session) channelItem(item string) (string, bool) {
 	case "accountcode":
 		return s.call.AccountCode, true
 	case "channeltype":
-		return "PJSIP", true
+		return s.call.driver(), true
 	case "uniqueid":
 		return s.call.UniqueID, true
 	}
@@ -263,18 +266,19 @@ func (s *session) channelItem(item string) (string, bool) {
 	return "", true
 }
 
-// header is PJSIP_HEADER(read,NAME[,n]): the nth header of that name, from 1.
-func (s *session) header(args string) (string, bool) {
-	parts := strings.SplitN(args, ",", 3)
-	if len(parts) < 2 || parts[0] != "read" {
+// header is the nth header of a name, NAME[,n], from 1, where the channel's driver
+// has the function.
+func (s *session) header(known bool, args string) (string, bool) {
+	wanted, nth, numbered := strings.Cut(args, ",")
+	n := 1
+	if numbered {
+		n, _ = strconv.Atoi(nth)
+	}
+	if !known {
 		return "", false
 	}
-	n := 1
-	if len(parts) == 3 {
-		n, _ = strconv.Atoi(parts[2])
-	}
 	for name, values := range s.call.Headers {
-		if strings.EqualFold(name, parts[1]) && n >= 1 && n <= len(values) {
+		if strings.EqualFold(name, wanted) && n >= 1 && n <= len(values) {
 			return values[n-1], true
 		}
 	}
