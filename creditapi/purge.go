@@ -14,9 +14,9 @@ var purgeCommand = command{
 	usage:   "[-older-than 400d] [-dry-run] [-json]",
 	summary: "take old callers' numbers out of our tables",
 	help: `
-Takes cards, destinations and call ids out of listens and ledger rows that are
-older than retention in creditapi.toml, or -older-than: a number of days, at least
-32d. Tallies of those days are deleted. Amounts, counts and account ids stay, so
+Takes cards, destinations, call ids and charging identities (ICID) out of listens
+and ledger rows that are older than retention in creditapi.toml, or -older-than: a
+number of days, at least 32d. Tallies of those days are deleted. Amounts, counts and account ids stay, so
 reconcile agrees before and after. What is open or in doubt stays whole. Works in
 small batches: it may be interrupted, and run beside creditapi serve and on every
 host. A2Billing's own tables are not touched; what we write there holds no
@@ -61,14 +61,14 @@ func (e *environment) purge(ctx context.Context, s purger, age config.Days, dry,
 	said := time.Now()
 	purged, err := s.Purge(ctx, age.Duration(), dry, func(p store.Purged) {
 		if time.Since(said) > progressEvery {
-			e.remark("so far %s: %d listens, %d ledger rows, %d tallies", verb, p.Listens, p.Entries, p.Tallies)
+			e.remark("so far %s: %d listens, %d ICIDs, %d ledger rows, %d tallies", verb, p.Listens, p.ICIDs, p.Entries, p.Tallies)
 			said = time.Now()
 		}
 	})
 	if err != nil {
 		return err
 	}
-	e.remark("%s, older than %v: callers' numbers of %d listens and %d ledger rows, and %d tallies", verb, age, purged.Listens, purged.Entries, purged.Tallies)
+	e.remark("%s, older than %v: callers' numbers of %d listens and %d ledger rows, %d ICIDs and %d tallies", verb, age, purged.Listens, purged.Entries, purged.ICIDs, purged.Tallies)
 	if asJSON {
 		return printJSON(e.stdout, purged)
 	}

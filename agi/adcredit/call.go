@@ -64,7 +64,7 @@ func decide(ctx context.Context, s *agi.Session, cfg *config.Config, word string
 	channel := &callflow.AGI{Session: s, Progress: cfg.Answer == config.AnswerProgress, SoundsDir: cfg.SoundsDir}
 	outcome := callflow.Run(ctx, channel, client, c, rules(cfg))
 	slog.Info("call decided", "call", c.ID, "account", masked(c.Account, cfg.LogNumbers), "status", outcome.Status,
-		"cause", outcome.Cause, "granted", outcome.Granted.String(), "listen", outcome.ListenID)
+		"cause", outcome.Cause, "granted", outcome.Granted.String(), "listen", outcome.ListenID, "icid", c.ICID)
 	return outcome, client
 }
 

@@ -75,6 +75,7 @@ type Call struct {
 	Account     string // card:…, alias:… or cid:…
 	Destination string
 	CallerID    string // the number that calls, or "" where none is told
+	ICID        string // the call's charging identity in the IMS, or ""
 	Diverted    bool   // the one who listens would not be the one who is credited
 	CheckOnly   bool   // ask the balance and offer nothing
 }
@@ -211,7 +212,7 @@ func (f *flow) earn(ctx context.Context) (again bool) {
 		return false
 	}
 	listen, err := f.credits.Start(ctx, wire.StartListen{
-		Account: f.call.Account, CallID: f.call.ID, Destination: f.call.Destination, Language: f.lang,
+		Account: f.call.Account, CallID: f.call.ID, Destination: f.call.Destination, Language: f.lang, ICID: f.call.ICID,
 	})
 	if err != nil {
 		f.notStarted(err)

@@ -39,7 +39,10 @@ func Identify(s *agi.Session, c *config.Config) (Call, error) {
 		}
 		if account != "" {
 			call.Account = account
-			return call, nil
+			if c.ICID {
+				call.ICID, err = chargingID(s, call.ID)
+			}
+			return call, err
 		}
 	}
 	return call, fmt.Errorf("%w: no source of the list says anything", ErrIdentity)

@@ -60,7 +60,9 @@ type Config struct {
 	// Identity says, in order, where the caller's account is read from.
 	Identity []Identity `toml:"identity"`
 	// Rules say which account an address of the core's is; the first that fits decides.
-	Rules    []Rule   `toml:"impu" like:"[\"sip:*@ims.example.net=alias:*\"]"`
+	Rules []Rule `toml:"impu" like:"[\"sip:*@ims.example.net=alias:*\"]"`
+	// ICID says whether the charging identity of an IMS is read from each call.
+	ICID     bool     `toml:"icid"`
 	Patterns Patterns `toml:"patterns"`
 
 	SpoolDir string `toml:"spool_dir" env:"ADCREDIT_SPOOL_DIR"`

@@ -151,6 +151,7 @@ languages = ["wo", "fr_CA"]
 sounds_dir = "/srv/our sounds"
 identity = ["pai=impu"]
 impu = ["sip:+*@ims.example.net=cid:*", "tel:*;phone-context=+221=alias:*"]
+icid = true
 log = "/var/log/adcredit.log"
 prompts = { cut = "", offer = "spring/2026_offer-1" }
 `, 0o644)
@@ -165,6 +166,7 @@ prompts = { cut = "", offer = "spring/2026_offer-1" }
 	want.TLSCA, want.TLSCert, want.TLSKey = "/ca.pem", "/c.pem", "/k.pem"
 	want.AcceptDigit, want.StopDigit, want.MaxAdsPerCall = "*", "#", 5
 	want.Language, want.Languages, want.SoundsDir = "wo", []string{"wo", "fr_CA"}, "/srv/our sounds"
+	want.ICID = true
 	want.Rules = []Rule{{"sip", "+*", "ims.example.net", "cid", "*"}, {"tel", "*", "+221", "alias", "*"}}
 	want.Identity, want.Log = []Identity{{"pai", "impu"}}, "/var/log/adcredit.log"
 	want.Prompts.Cut, want.Prompts.Offer = "", "spring/2026_offer-1"

@@ -44,6 +44,7 @@ type NewListen struct {
 	CallID      string
 	CallerCard  string // for people who read the table
 	CallerID    string // the number that calls; "": not told
+	ICID        string // the call's in the IMS; "": not told
 	Destination string
 	Language    string
 	Day         int // YYYYMMDD where the caps count

@@ -151,6 +151,9 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 	if req.CallerID != "" { // so that a client that does not know it repeats the same request
 		parts = append(parts, req.CallerID)
 	}
+	if req.ICID != "" {
+		parts = append(parts, "icid="+req.ICID)
+	}
 	digest := digestOf(parts...)
 	if listen, err := s.Store.Started(ctx, node, key, digest); err != nil {
 		return wire.Listen{}, err
@@ -172,7 +175,7 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 	}
 	n := s.newListen(account, req.Language)
 	n.Key, n.Digest, n.Node = key, digest, node
-	n.CallID, n.CallerID, n.Destination = req.CallID, req.CallerID, req.Destination
+	n.CallID, n.CallerID, n.ICID, n.Destination = req.CallID, req.CallerID, req.ICID, req.Destination
 	if n.Question = s.Policy.question(); n.Question.Digit != "" {
 		n.Busy += asking
 	}

@@ -24,7 +24,7 @@ import (
 var usual = map[string]string{
 	"account": `"alias:1001"`, "call_id": `"ast1/1.1"`, "destination": `"2000"`, "language": `"fr"`, "amount": `"1.00000"`,
 	"reason": `"paid in cash"`, "endpos": "80000", "played_ms": "10000", "heard_at": `"2026-11-24T10:00:10Z"`, "cause": `"hangup"`,
-	"caller_id": `"+221771234567"`, "Idempotency-Key": `"` + key1 + `"`,
+	"caller_id": `"+221771234567"`, "icid": `"AyretyU0dm+6O2IrT5tAFrbHLso=023551024"`, "Idempotency-Key": `"` + key1 + `"`,
 }
 
 // A maker makes requests out of the description and of bytes: each choice takes

@@ -31,6 +31,7 @@ type record struct {
 	account string    // as it was named, masked
 	listen  string    // its id
 	call    string    // a node's label for the call
+	icid    string    // and the core's
 }
 
 // statusGone is what log and figures say of a request whose client did not wait
@@ -166,6 +167,7 @@ func (a *API) account(w *response, r *http.Request, rec *record) {
 	add("account", rec.account)
 	add("listen", rec.listen)
 	add("call", rec.call)
+	add("icid", rec.icid)
 	add("remote", hostOf(r.RemoteAddr))
 	if rec.cause != nil && (status >= 500 || hasCause(rec.cause)) {
 		attrs = append(attrs, slog.Any("cause", rec.cause))

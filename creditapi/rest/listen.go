@@ -91,7 +91,7 @@ func (a *API) listens() {
 
 func (a *API) startListen(ctx context.Context, in *startInput) (*startOutput, error) {
 	rec := recordOf(ctx)
-	rec.account, rec.call = a.masked(in.Body.Account), in.Body.CallID
+	rec.account, rec.call, rec.icid = a.masked(in.Body.Account), in.Body.CallID, in.Body.ICID
 	listen, err := a.service.Start(ctx, rec.key.Node, in.Key, in.Body)
 	if err != nil {
 		return nil, err

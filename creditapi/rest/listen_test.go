@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,23 @@ func TestListen(t *testing.T) {
 	}
 	w.problem(wire.ListenCompleted, post("ast1", "/v1/listens/"+l.ID+"/abandon", `{"endpos":1,"played_ms":1,"cause":"hangup"}`))
 	w.problem(wire.NotNeeded, start("ast1", key2, "alias:1001"))
+}
+
+// The charging identity belongs to the request, and no other may take its key.
+func TestListenWithICID(t *testing.T) {
+	w := newWorld(t)
+	with := func(icid string) request {
+		return post("ast1", "/v1/listens", `{"account":"alias:1001","call_id":"ast1/1.1","icid":"`+icid+`"}`).with("Idempotency-Key", key1)
+	}
+	var first, again wire.Listen
+	w.want(http.StatusCreated, with(wire.ICIDCharacters), &first)
+	w.want(http.StatusCreated, with(wire.ICIDCharacters), &again)
+	if first != again {
+		t.Errorf("the same start answered %+v, then %+v", first, again)
+	}
+	w.problem(wire.KeyReused, with("1"))
+	w.problem(wire.InvalidRequest, with(strings.Repeat("9", wire.MaxICID+1)))
+	w.problem(wire.InvalidRequest, with("1;2"))
 }
 
 func TestAbandon(t *testing.T) {
@@ -130,6 +148,10 @@ func TestStartRefusals(t *testing.T) {
 		{"a name of two", body("account", "77"), wire.AccountAmbiguous},
 		{"no account", body("account", ""), wire.InvalidRequest},
 		{"a forged account", body("account", `cid:1\n2`), wire.InvalidRequest},
+		{"an ICID with a space", post("ast1", "/v1/listens", `{"account":"alias:1001","call_id":"x","icid":"a b"}`).with("Idempotency-Key", key1), wire.InvalidRequest},
+		{"an ICID with a quote", post("ast1", "/v1/listens", `{"account":"alias:1001","call_id":"x","icid":"a'b"}`).with("Idempotency-Key", key1), wire.InvalidRequest},
+		{"an ICID of two lines", post("ast1", "/v1/listens", `{"account":"alias:1001","call_id":"x","icid":"a\nb"}`).with("Idempotency-Key", key1), wire.InvalidRequest},
+		{"an ICID that is empty and told", post("ast1", "/v1/listens", `{"account":"alias:1001","call_id":"x","icid":""}`).with("Idempotency-Key", key1), wire.InvalidRequest},
 		{"a caller ID that is no number", post("ast1", "/v1/listens", `{"account":"alias:1001","call_id":"x","caller_id":"anonymous"}`).with("Idempotency-Key", key1), wire.InvalidRequest},
 		{"no call", body("call_id", ""), wire.InvalidRequest},
 		{"a call of two lines", body("call_id", `ast1\n1`), wire.InvalidRequest},

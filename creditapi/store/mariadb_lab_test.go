@@ -22,13 +22,13 @@ import (
 func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB, lab.NeedMySQL, lab.NeedGalera)) }
 
 // rights are what serve and purge need, table by table: no DDL, no DELETE but of
-// tallies, and of an account nothing but its credit.
+// tallies and ICIDs, and of an account nothing but its credit.
 var rights = []string{
 	"SELECT ON cc_card", "UPDATE (credit) ON cc_card", "SELECT ON cc_callerid", "SELECT ON cc_config",
 	"SELECT ON cc_currencies", "SELECT ON cc_logrefill", "INSERT ON cc_logrefill",
 	"SELECT ON adcredit_schema", "SELECT, INSERT, UPDATE ON adcredit_campaign", "SELECT, INSERT ON adcredit_ad",
 	"SELECT, INSERT, UPDATE ON adcredit_budget", "SELECT, INSERT, UPDATE, DELETE ON adcredit_cap",
-	"SELECT, INSERT, UPDATE ON adcredit_listen", "SELECT, INSERT ON adcredit_attention", "SELECT, INSERT, UPDATE ON adcredit_ledger",
+	"SELECT, INSERT, UPDATE ON adcredit_listen", "SELECT, INSERT ON adcredit_attention", "SELECT, INSERT, DELETE ON adcredit_icid", "SELECT, INSERT, UPDATE ON adcredit_ledger",
 	"SELECT, INSERT, UPDATE ON adcredit_epoch", "SELECT, INSERT, UPDATE ON adcredit_key",
 	"SELECT, INSERT ON adcredit_settlement",
 	"SELECT, INSERT, UPDATE ON adcredit_refusal", "SELECT, INSERT, UPDATE, DELETE ON adcredit_caller", "SELECT ON cc_logpayment",

@@ -17,6 +17,7 @@ const PurgeAtLeast = tallied + 2*24*time.Hour
 // Purged counts what Purge took out, or would.
 type Purged struct {
 	Listens int64 `json:"listens"` // that lost card, destination and call id
+	ICIDs   int64 `json:"icids"`   // of such listens, that are gone
 	Entries int64 `json:"entries"` // that lost the card
 	Tallies int64 `json:"tallies"` // that are gone
 }
@@ -24,8 +25,8 @@ type Purged struct {
 // purgeBatch bounds what is changed at a time, so that nobody waits for it.
 const purgeBatch = 1000
 
-// Purge takes out what names callers and is older than age: the numbers of
-// listens and entries that have ended, and tallies of days past. All that is
+// Purge takes out what names callers and is older than age: the numbers and ICIDs
+// of listens and entries that have ended, and tallies of days past. All that is
 // summed up stays: rows, amounts, campaigns, days and A2Billing's account ids.
 // Open listens, open entries and entries in doubt stay whole, with their
 // listens. It works in batches that are each a transaction, so it may be
@@ -42,7 +43,7 @@ func (s *Store) Purge(ctx context.Context, age time.Duration, dry bool, progress
 	for _, table := range []struct {
 		counted *int64
 		purge   func(context.Context, time.Duration, bool, func(int64)) error
-	}{{&p.Listens, s.purgeListens}, {&p.Entries, s.purgeEntries}, {&p.Tallies, s.purgeTallies}, {&p.Tallies, s.purgeCallers}} {
+	}{{&p.ICIDs, s.purgeICIDs}, {&p.Listens, s.purgeListens}, {&p.Entries, s.purgeEntries}, {&p.Tallies, s.purgeTallies}, {&p.Tallies, s.purgeCallers}} {
 		err := table.purge(ctx, age, dry, func(n int64) {
 			*table.counted += n
 			progress(p)
@@ -83,14 +84,38 @@ func (s *Store) purgeListens(ctx context.Context, age time.Duration, dry bool, d
 		}
 		// The digest is one of the numbers too: whoever tries them all finds them.
 		n, err := s.change(ctx, dry, `UPDATE adcredit_listen SET card = '', destination = '', call_id = '', digest = ''`, "adcredit_listen",
-			`id > ? AND id <= ? AND state <> 'started' AND started_at <= {before} AND (card <> '' OR destination <> '' OR call_id <> '' OR digest <> '')
-			AND NOT EXISTS (SELECT 1 FROM adcredit_ledger e WHERE e.listen_id = adcredit_listen.id AND e.state NOT IN ('logged', 'dropped'))`,
+			`id > ? AND id <= ? AND `+settledBefore+` AND (card <> '' OR destination <> '' OR call_id <> '' OR digest <> '')`,
 			after, last, age)
 		if err != nil {
 			return err
 		}
 		done(n)
 		after = last
+	}
+}
+
+// settledBefore are the listens that nobody will have to look into.
+const settledBefore = `state <> 'started' AND started_at <= {before}
+	AND NOT EXISTS (SELECT 1 FROM adcredit_ledger e WHERE e.listen_id = adcredit_listen.id AND e.state NOT IN ('logged', 'dropped'))`
+
+// purgeICIDs deletes charging identities: in the core's records they name who
+// called whom.
+func (s *Store) purgeICIDs(ctx context.Context, age time.Duration, dry bool, done func(int64)) error {
+	for after := ""; ; {
+		var last sql.Null[string]
+		err := s.pool().row(ctx, `SELECT MAX(listen_id) FROM (SELECT listen_id FROM adcredit_icid WHERE listen_id > ? ORDER BY listen_id LIMIT ?) b`,
+			after, purgeBatch).Scan(&last)
+		if err != nil || !last.Valid {
+			return err
+		}
+		n, err := s.change(ctx, dry, `DELETE FROM adcredit_icid`, "adcredit_icid",
+			`listen_id > ? AND listen_id <= ? AND EXISTS (SELECT 1 FROM adcredit_listen WHERE id = adcredit_icid.listen_id AND `+settledBefore+`)`,
+			after, last.V, age)
+		if err != nil {
+			return err
+		}
+		done(n)
+		after = last.V
 	}
 }
 

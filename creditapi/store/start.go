@@ -275,6 +275,9 @@ func (q session) startOneOf(ctx context.Context, n credit.NewListen, id string, 
 			if err := q.insertListen(ctx, n, l); err != nil {
 				return credit.Listen{}, err
 			}
+			if err := q.insertICID(ctx, l.ID, n.ICID); err != nil {
+				return credit.Listen{}, err
+			}
 			return l.Listen, q.insertAttention(ctx, l)
 		}
 		capped = false // it was the budget

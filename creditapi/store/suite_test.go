@@ -59,7 +59,7 @@ type part struct {
 // suite runs the same tests on every kind of database.
 func suite(t *testing.T, open func(*testing.T) *world) {
 	for _, parts := range [][]part{accountParts, campaignParts, startParts, budgetParts, capParts, grantParts, refillParts,
-		sweepParts, crashParts, keyParts, checkParts, attentionParts, reconcileParts, settleParts, purgeParts, proofParts,
+		sweepParts, crashParts, keyParts, checkParts, attentionParts, icidParts, reconcileParts, settleParts, purgeParts, proofParts,
 		nodeParts} {
 		for _, part := range parts {
 			t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })

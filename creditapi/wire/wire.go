@@ -63,7 +63,16 @@ type StartListen struct {
 	Destination string `json:"destination,omitempty" maxLength:"40" doc:"The number called" example:"+221338240000"`
 	CallerID    string `json:"caller_id,omitempty" pattern:"^[+]?[0-9]{1,39}$" doc:"The number that calls, where it is one: starts are capped by it, too" example:"+221771234567"`
 	Language    string `json:"language,omitempty" maxLength:"5" doc:"Language of the ad; empty: the account's" example:"fr"`
+	ICID        string `json:"icid,omitempty" pattern:"^[0-9A-Za-z._~+/=@:!%*-]{1,128}$" doc:"The IMS charging identity of the call (icid-value of P-Charging-Vector, RFC 7315), where its core has told one: joins the listen with the core's records" example:"AyretyU0dm+6O2IrT5tAFrbHLso=023551024"`
 }
+
+// ICIDCharacters are those that an ICID may hold, and MaxICID how many: all of RFC
+// 7315's examples and of what cores make, and nothing that a log or a query could
+// mistake.
+const (
+	ICIDCharacters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._~+/=@:!%*-"
+	MaxICID        = 128
+)
 
 // Listen is one playing of one ad to one caller: an impression, in IAB's terms.
 type Listen struct {

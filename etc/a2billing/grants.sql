@@ -32,6 +32,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_bud
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_cap TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_listen TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_attention TO 'adcredit_owner'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_icid TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_ledger TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_epoch TO 'adcredit_owner'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_settlement TO 'adcredit_owner'@'localhost';
@@ -42,7 +43,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ON adcredit_nod
 
 -- The same for creditapi. Rights on a table that does not exist yet can be given
 -- together with CREATE alone, which is taken away again below. What is deleted are
--- tallies of past days, by purge: they hold no money.
+-- tallies of past days and charging identities, by purge: they hold no money.
 GRANT CREATE, SELECT ON adcredit_schema TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_campaign TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT ON adcredit_ad TO 'creditapi'@'localhost';
@@ -50,6 +51,7 @@ GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_budget TO 'creditapi'@'localhos
 GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON adcredit_cap TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_listen TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT ON adcredit_attention TO 'creditapi'@'localhost';
+GRANT CREATE, SELECT, INSERT, DELETE ON adcredit_icid TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_ledger TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_epoch TO 'creditapi'@'localhost';
 GRANT CREATE, SELECT, INSERT, UPDATE ON adcredit_key TO 'creditapi'@'localhost';
@@ -65,6 +67,7 @@ REVOKE CREATE ON adcredit_budget FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_cap FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_listen FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_attention FROM 'creditapi'@'localhost';
+REVOKE CREATE ON adcredit_icid FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_ledger FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_epoch FROM 'creditapi'@'localhost';
 REVOKE CREATE ON adcredit_settlement FROM 'creditapi'@'localhost';

@@ -90,7 +90,7 @@ func (h *house) identify(t *testing.T, ours string) {
 	if !strings.Contains(string(text), shipped) {
 		t.Fatalf("etc/adcredit.toml has no line %s any more", shipped)
 	}
-	changed := strings.Replace(strings.Replace(string(text), shipped, ours, 1), "\nimpu = []\n", "\n", 1)
+	changed := strings.NewReplacer(shipped, ours, "\nimpu = []\n", "\n", "\nicid = false\n", "\n").Replace(string(text))
 	if err := os.WriteFile(conf, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}

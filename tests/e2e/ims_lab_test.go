@@ -2,7 +2,15 @@
 
 package e2e_test
 
-import "testing"
+import (
+	"database/sql"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"adcredit/tests/lab"
+)
 
 // TestIdentityOverISC: who calls is what the core says in P-Served-User, or else
 // in P-Asserted-Identity, by the rules for its addresses. 1000 has credit, 1001
@@ -44,4 +52,95 @@ impu = ["sip:+22177*@ims.test=alias:*", "sip:*@ims.test=alias:*", "tel:+22177*=a
 	}
 	h.wantNoListen(t)
 	h.wantBooks(t, untouched("0.00000"))
+}
+
+// TestICID: the ad of a caller of the IMS is found by the core's own record of the
+// call, with the queries of etc/ims/charging.md.
+func TestICID(t *testing.T) {
+	h := newHouse(t, options{plan: openPlan})
+	h.identify(t, `identity = ["served_user=impu"]
+impu = ["sip:*@ims.test=alias:*"]
+icid = true
+`)
+	const icid = "AyretyU0dm+6O2IrT5tAFrbHLso=023551024"
+	callee := lab.Callee{At: calleeAt, HangUp: time.Second}.Start(t)
+	lab.Caller{User: "9", Dial: "2000", At: openIP + ":5060", PBX: pbxAt, Keys: []lab.Key{{After: 2 * time.Second, Digit: "1"}}, Headers: []string{
+		"P-Served-User: <sip:1001@ims.test>;sescase=orig;regstate=reg",
+		"P-Charging-Vector: icid-value=\"" + icid + "\";icid-generated-at=192.0.2.31;orig-ioi=ims.test",
+	}}.Start(t).Wait(t)
+	callee.Wait(t)
+	h.wantStatus(t, "GRANTED")
+	h.wantBooks(t, credited("50.00000"))
+
+	queries := sqlOf(t, "../../etc/ims/charging.md")
+	if len(queries) != 3 {
+		t.Fatalf("%d pieces of SQL, want a table and two queries", len(queries))
+	}
+	h.exec(t, queries[0])
+	lost := h.rows(t, queries[2])
+	if len(lost) != 1 || lost[0][0] != icid || lost[0][2] != reward {
+		t.Errorf("before the core's records are there, grants without one: %q", lost)
+	}
+	h.exec(t, `INSERT INTO core_record VALUES (?, 's-cscf', 'originating', UTC_TIMESTAMP(), 8), (?, 'p-cscf', 'originating', UTC_TIMESTAMP(), 8),
+		('another', 's-cscf', 'originating', UTC_TIMESTAMP(), 1)`, icid, icid)
+	if lost := h.rows(t, queries[2]); len(lost) != 0 {
+		t.Errorf("grants without a record: %q", lost)
+	}
+	found := h.rows(t, queries[1])
+	if len(found) != 1 || found[0][0] != icid || found[0][1] != "8" || found[0][3] != "completed" || found[0][5] != reward || found[0][6] != "logged" {
+		t.Errorf("the ads of the core's calls: %q", found)
+	}
+	for _, path := range []string{h.pbx.Path("/var/log/asterisk/adcredit"), h.api.log.Name()} {
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(text), `icid="`+icid+`"`) {
+			t.Errorf("%s does not name the ICID (%v)", path, err)
+		}
+	}
+}
+
+// sqlOf are the pieces of SQL of a page.
+func sqlOf(t *testing.T, path string) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, part := range strings.Split(string(text), "```") {
+		if text, found := strings.CutPrefix(part, "sql\n"); found && i%2 == 1 {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// rows are those of a query, as text.
+func (h *house) rows(t *testing.T, query string) (all [][]string) {
+	t.Helper()
+	found, err := h.sql.Query(query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer found.Close()
+	columns, err := found.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for found.Next() {
+		values, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := found.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		row := make([]string, len(values))
+		for i, v := range values {
+			row[i] = v.String
+		}
+		all = append(all, row)
+	}
+	if err := found.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
