@@ -67,7 +67,7 @@ func identify(t testing.TB, driver string, c *config.Config, headers map[string]
 // ims is the configuration of an operator whose domain is ims.test.
 func ims(identity ...string) *config.Config {
 	c := config.Default()
-	c.Node, c.Identity = "ast1", nil
+	c.Node, c.Identity, c.CoreEndpoints = "ast1", nil, []string{"isc"}
 	for _, text := range identity {
 		var i config.Identity
 		if err := i.UnmarshalText([]byte(text)); err != nil {
@@ -211,7 +211,7 @@ func TestUserOfAnAddress(t *testing.T) {
 	}
 }
 
-// A term that decides who it is keeps nobody from seeing that the leg is another's.
+// A source that decides who it is keeps nobody from seeing that the leg is another's.
 func TestServedUserIsReadWhoeverDecides(t *testing.T) {
 	c := ims("pai=alias", "served_user=alias")
 	call, err := identify(t, "PJSIP", c, map[string][]string{
@@ -221,11 +221,30 @@ func TestServedUserIsReadWhoeverDecides(t *testing.T) {
 	}
 }
 
+// From a phone the headers of the core are not read: the next source decides.
+func TestOnlyTheCoreIsBelieved(t *testing.T) {
+	headers := map[string][]string{
+		"P-Served-User": {"<sip:1000@ims.test>;sescase=term"}, "P-Asserted-Identity": {"<sip:1000@ims.test>"}, "P-Charging-Vector": {"icid-value=1"}}
+	for _, endpoints := range [][]string{{"phone"}, {"is"}, {"isc-1"}, {"PJSIP/isc"}, {"isc-"}, {"phone", "core"}} {
+		c := ims("served_user=alias", "pai=alias", "callerid=cid")
+		c.ICID, c.CoreEndpoints = true, endpoints
+		if call, err := identify(t, "PJSIP", c, headers); err != nil || call.Account != "cid:9" || call.Diverted || call.ICID != "" {
+			t.Errorf("%q: %+v, %v", endpoints, call, err)
+		}
+	}
+	c := ims("served_user=alias", "callerid=cid")
+	for _, c.CoreEndpoints = range [][]string{nil, {"phone", "isc"}} {
+		if call, err := identify(t, "PJSIP", c, headers); err != nil || call.Account != "alias:1000" || !call.Diverted {
+			t.Errorf("%q: %+v, %v", c.CoreEndpoints, call, err)
+		}
+	}
+}
+
 // What is not configured is not asked, and no driver but the two is asked.
 func TestNoHeaderIsReadInVain(t *testing.T) {
 	for driver, c := range map[string]*config.Config{"PJSIP": ims("callerid=cid"), "DAHDI": ims("served_user=cid", "pai=cid", "callerid=cid")} {
 		s := agi.New()
-		s.Env = map[string]string{"type": driver, "callerid": "9", "extension": "2000"}
+		s.Env = map[string]string{"type": driver, "channel": driver + "/isc-1", "callerid": "9", "extension": "2000"}
 		if call, err := Identify(s, c); err != nil || call.Account != "cid:9" {
 			t.Errorf("%s: %+v, %v", driver, call, err)
 		}

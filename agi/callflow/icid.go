@@ -6,14 +6,15 @@ import (
 	"strings"
 
 	"adcredit/agi"
+	"adcredit/agi/config"
 	"adcredit/creditapi/wire"
 )
 
 // chargingID reads the call's ICID. It is a label that joins our records with the
 // core's, so one that is not clean is left out and fails no call; what would fail
 // it is a session that can't be trusted any more.
-func chargingID(s *agi.Session, call string) (string, error) {
-	lines, err := headers(s, "P-Charging-Vector")
+func chargingID(s *agi.Session, c *config.Config, call string) (string, error) {
+	lines, err := headers(s, c, "P-Charging-Vector")
 	if err != nil && !errors.Is(err, ErrIdentity) {
 		return "", err
 	}

@@ -40,7 +40,7 @@ func Identify(s *agi.Session, c *config.Config) (Call, error) {
 		if account != "" {
 			call.Account = account
 			if c.ICID {
-				call.ICID, err = chargingID(s, call.ID)
+				call.ICID, err = chargingID(s, c, call.ID)
 			}
 			return call, err
 		}
@@ -61,7 +61,7 @@ func account(s *agi.Session, c *config.Config, identity config.Identity, served 
 		}
 		return addressed(c, identity, []address{served.address})
 	case config.PAI:
-		asserted, err := assertedIdentity(s)
+		asserted, err := assertedIdentity(s, c)
 		if err != nil || len(asserted) == 0 {
 			return "", err
 		}
@@ -141,8 +141,11 @@ func number(extension string) (string, bool) {
 // maxLines is how often a header may come that is read here.
 const maxLines = 2
 
-// headers are all lines of a header.
-func headers(s *agi.Session, name string) (lines []string, err error) {
+// headers are all lines of a header, where whoever sent it is believed.
+func headers(s *agi.Session, c *config.Config, name string) (lines []string, err error) {
+	if !c.FromCore(s.Env["channel"]) {
+		return nil, nil
+	}
 	for n := 1; ; n++ {
 		line, err := header(s, name, n)
 		if err != nil || line == "" {
@@ -157,8 +160,8 @@ func headers(s *agi.Session, name string) (lines []string, err error) {
 
 // assertedIdentity are the addresses of P-Asserted-Identity, on one line or two:
 // one, or a sip: and a tel: one (RFC 3325, 9.1); none where the header is absent.
-func assertedIdentity(s *agi.Session) (all []address, err error) {
-	lines, err := headers(s, "P-Asserted-Identity")
+func assertedIdentity(s *agi.Session, c *config.Config) (all []address, err error) {
+	lines, err := headers(s, c, "P-Asserted-Identity")
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +191,7 @@ func servedUser(s *agi.Session, c *config.Config) (served, error) {
 	if !c.Reads(config.ServedUser) {
 		return served{}, nil
 	}
-	lines, err := headers(s, "P-Served-User")
+	lines, err := headers(s, c, "P-Served-User")
 	if err != nil || len(lines) == 0 {
 		return served{}, err
 	}

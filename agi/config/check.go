@@ -160,6 +160,14 @@ func (c *Config) checkIdentity(report reporter) {
 	} else if !mapped && len(c.Rules) > 0 {
 		report("impu", `is set, and identity does not ask for it; put "served_user=impu" or "pai=impu" there`)
 	}
+	if mapped && len(c.CoreEndpoints) == 0 {
+		report("core_endpoints", `is empty, so any phone could say who it is served as; write the name of your core's endpoint in Asterisk, like ["isc"]`)
+	}
+	for _, endpoint := range c.CoreEndpoints {
+		if endpoint == "" || !all(endpoint, lower+upper+digits+"-_.") {
+			report("core_endpoints", "%q is not the name of an endpoint; write it as in pjsip.conf, like isc", endpoint)
+		}
+	}
 	for i, rule := range c.Rules {
 		if slices.ContainsFunc(c.Rules[:i], func(before Rule) bool { return before.hides(rule) }) {
 			report("impu", "%s is never reached, since a rule before it fits too; put it first, or take it out", rule)

@@ -59,6 +59,9 @@ type Config struct {
 
 	// Identity says, in order, where the caller's account is read from.
 	Identity []Identity `toml:"identity"`
+	// CoreEndpoints are those of the IMS core, whose headers are believed; without
+	// any, everybody's are.
+	CoreEndpoints []string `toml:"core_endpoints" like:"[\"isc\"]"`
 	// Rules say which account an address of the core's is; the first that fits decides.
 	Rules []Rule `toml:"impu" like:"[\"sip:*@ims.example.net=alias:*\"]"`
 	// ICID says whether the charging identity of an IMS is read from each call.

@@ -88,7 +88,9 @@ func TestRefused(t *testing.T) {
 		{`identity = ["dnid=card"]`, `adcredit.toml:1: identity: "dnid=card" is not a source and a kind; write one of accountcode, served_user, pai, callerid, then =, then one of card, alias, cid, impu, like accountcode=card`},
 		{`identity = ["pai=alias", "pai=alias"]`, `adcredit.toml:1: identity: pai=alias is there twice; keep one`},
 		{`identity = ["callerid=impu"]`, `adcredit.toml:1: identity: "callerid=impu": what callerid says is no address; impu is for served_user and pai`},
-		{`identity = ["pai=impu"]`, `adcredit.toml: impu: is empty, and identity asks for it; write it like ["sip:*@ims.example.net=alias:*"]`},
+		{"identity = [\"pai=impu\"]\ncore_endpoints = [\"isc\"]", `adcredit.toml: impu: is empty, and identity asks for it; write it like ["sip:*@ims.example.net=alias:*"]`},
+		{"identity = [\"pai=impu\"]\nimpu = [\"sip:*@ims.test=alias:*\"]", `adcredit.toml: core_endpoints: is empty, so any phone could say who it is served as; write the name of your core's endpoint in Asterisk, like ["isc"]`},
+		{`core_endpoints = ["PJSIP/isc"]`, `adcredit.toml:1: core_endpoints: "PJSIP/isc" is not the name of an endpoint; write it as in pjsip.conf, like isc`},
 		{`impu = ["sip:*@ims.test=alias:*"]`, `adcredit.toml:1: impu: is set, and identity does not ask for it; put "served_user=impu" or "pai=impu" there`},
 		{`impu = ["sip:1000@ims.test"]`, `adcredit.toml:1: impu: "sip:1000@ims.test" has no = between address and account; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
 		{`impu = ["sip:*=alias:*"]`, `adcredit.toml:1: impu: "sip:*=alias:*" names no domain; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
@@ -100,7 +102,7 @@ func TestRefused(t *testing.T) {
 		{`impu = ["tel:+*=cid:1"]`, `adcredit.toml:1: impu: "tel:+*=cid:1" needs one * on both sides, or none; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
 		{`impu = ["tel:+**=cid:**"]`, `adcredit.toml:1: impu: "tel:+**=cid:**" needs one * on both sides, or none; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
 		{`impu = ["tel:+1=cid:"]`, `adcredit.toml:1: impu: "tel:+1=cid:" names no user or no account, or one with other characters than a-z, 0-9, + - _ . !; write it like sip:*@ims.example.net=alias:* or tel:+221*=cid:221*`},
-		{"identity = [\"pai=impu\"]\nimpu = [\"tel:*=cid:*\", \"tel:+221*=cid:*\"]", `adcredit.toml:2: impu: tel:+221*=cid:* is never reached, since a rule before it fits too; put it first, or take it out`},
+		{"identity = [\"pai=impu\"]\nimpu = [\"tel:*=cid:*\", \"tel:+221*=cid:*\"]\ncore_endpoints = [\"isc\"]", `adcredit.toml:2: impu: tel:+221*=cid:* is never reached, since a rule before it fits too; put it first, or take it out`},
 		{"[patterns]\ncard = '[0-9]+'", `adcredit.toml:2: patterns.card: "[0-9]+" does not say what the whole number looks like; begin it with ^ and end it with $, like ^[0-9+]{1,40}$`},
 		{"[patterns]\ncid = '^([0-9]+$'", `adcredit.toml:2: patterns.cid: "^([0-9]+$" is not a regular expression; write it like ^[0-9+]{1,40}$`},
 		{"[patterns]\nalias = ''", `adcredit.toml:2: patterns.alias: "" does not say what the whole number looks like; begin it with ^ and end it with $, like ^[0-9+]{1,40}$`},
@@ -152,6 +154,7 @@ sounds_dir = "/srv/our sounds"
 identity = ["pai=impu"]
 impu = ["sip:+*@ims.example.net=cid:*", "tel:*;phone-context=+221=alias:*"]
 icid = true
+core_endpoints = ["isc"]
 log = "/var/log/adcredit.log"
 prompts = { cut = "", offer = "spring/2026_offer-1" }
 `, 0o644)
@@ -166,7 +169,7 @@ prompts = { cut = "", offer = "spring/2026_offer-1" }
 	want.TLSCA, want.TLSCert, want.TLSKey = "/ca.pem", "/c.pem", "/k.pem"
 	want.AcceptDigit, want.StopDigit, want.MaxAdsPerCall = "*", "#", 5
 	want.Language, want.Languages, want.SoundsDir = "wo", []string{"wo", "fr_CA"}, "/srv/our sounds"
-	want.ICID = true
+	want.ICID, want.CoreEndpoints = true, []string{"isc"}
 	want.Rules = []Rule{{"sip", "+*", "ims.example.net", "cid", "*"}, {"tel", "*", "+221", "alias", "*"}}
 	want.Identity, want.Log = []Identity{{"pai", "impu"}}, "/var/log/adcredit.log"
 	want.Prompts.Cut, want.Prompts.Offer = "", "spring/2026_offer-1"

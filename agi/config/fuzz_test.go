@@ -24,7 +24,7 @@ func FuzzConfig(f *testing.F) {
 	for _, seed := range []string{
 		"", string(example), strings.ReplaceAll(string(example), "# ", ""),
 		"node = \"a\"\nurls = [\"http://h\", \"http://h/\", \"unix:///a\", \"https://[::1]:8443/x\"]\n",
-		"identity = [\"served_user=impu\"]\nimpu = [\"sip:+*@ims.test=cid:*\", \"tel:*;phone-context=+221=alias:*\"]\n",
+		"identity = [\"served_user=impu\"]\nimpu = [\"sip:+*@ims.test=cid:*\", \"tel:*;phone-context=+221=alias:*\"]\ncore_endpoints = [\"isc\"]\n",
 		"identity = [\"pai=alias\", \"callerid=cid\"]\n[patterns]\nalias = '^[a-z.]+|[0-9]{4}$'\n",
 		"key = \"adc_1_x\"\nkey_file = \"/etc/x\"\n", "offer = \"auto\"\nanswer = \"progress\"\nstop_digit = \"#\"\n",
 		"languages = [\"fr_CA\"]\nlanguage = \"fr_CA\"\ntimeout = \"1h\"\n[prompts]\nnoad = \"a/b\"\ncut = \"\"\n",

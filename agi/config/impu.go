@@ -109,6 +109,17 @@ func (c *Config) AccountOf(scheme, user, where string) (kind, name string, ok bo
 	return "", "", false
 }
 
+// FromCore says whether the headers of a channel such as PJSIP/isc-0000002a are
+// believed. Asterisk names it by the endpoint that it found, not by what was sent.
+func (c *Config) FromCore(channel string) bool {
+	if len(c.CoreEndpoints) == 0 {
+		return true
+	}
+	_, name, _ := strings.Cut(channel, "/")
+	end := strings.LastIndexByte(name, '-')
+	return end > 0 && slices.Contains(c.CoreEndpoints, name[:end])
+}
+
 // isDomain is a host name, or an address, with a port or without.
 func isDomain(s string) bool {
 	return s != "" && all(s, lower+upper+digits+"-.:") && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".")

@@ -90,7 +90,7 @@ func (h *house) identify(t *testing.T, ours string) {
 	if !strings.Contains(string(text), shipped) {
 		t.Fatalf("etc/adcredit.toml has no line %s any more", shipped)
 	}
-	changed := strings.NewReplacer(shipped, ours, "\nimpu = []\n", "\n", "\nicid = false\n", "\n").Replace(string(text))
+	changed := strings.NewReplacer(shipped, ours, "\nimpu = []\n", "\n", "\nicid = false\n", "\n", "\ncore_endpoints = []\n", "\n").Replace(string(text))
 	if err := os.WriteFile(conf, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -322,8 +322,13 @@ func TestAssertedIdentity(t *testing.T) {
 // plan that tests nothing.
 func (h *house) outcome(t *testing.T, headers ...string) string {
 	t.Helper()
+	return h.outcomeAt(t, naiveIP+":5060", headers...)
+}
+
+func (h *house) outcomeAt(t *testing.T, at string, headers ...string) string {
+	t.Helper()
 	before := len(h.log(t))
-	lab.Caller{User: "9", Dial: "2000", At: naiveIP + ":5060", PBX: pbxAt, Status: 403, Headers: headers}.Start(t).Wait(t)
+	lab.Caller{User: "9", Dial: "2000", At: at, PBX: pbxAt, Status: 403, Headers: headers}.Start(t).Wait(t)
 	var m []string
 	h.eventually(t, "the outcome of "+strings.Join(headers, ", "), func() bool {
 		m = naiveStatus.FindStringSubmatch(h.log(t)[before:])

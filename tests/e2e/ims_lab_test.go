@@ -19,6 +19,7 @@ func TestIdentityOverISC(t *testing.T) {
 	h := newHouse(t, options{plan: openPlan})
 	h.identify(t, `identity = ["served_user=impu", "pai=impu"]
 impu = ["sip:+22177*@ims.test=alias:*", "sip:*@ims.test=alias:*", "tel:+22177*=alias:*"]
+core_endpoints = ["stranger-naive"]
 `)
 	const served, asserted = "P-Served-User: ", "P-Asserted-Identity: "
 	const rich, refused = "SUFFICIENT ", "NOACCOUNT identity"
@@ -54,6 +55,23 @@ impu = ["sip:+22177*@ims.test=alias:*", "sip:*@ims.test=alias:*", "tel:+22177*=a
 	h.wantBooks(t, untouched("0.00000"))
 }
 
+// TestOnlyTheCoreSaysWhoCalls: what a phone writes into the core's headers is not
+// read, and it stays who its endpoint says.
+func TestOnlyTheCoreSaysWhoCalls(t *testing.T) {
+	h := newHouse(t, options{plan: openPlan, credit: "50"})
+	h.identify(t, `identity = ["served_user=impu", "pai=impu", "accountcode=card"]
+impu = ["sip:*@ims.test=alias:*"]
+core_endpoints = ["stranger-naive"]
+`)
+	nobody := []string{"P-Served-User: <sip:9@ims.test>;sescase=orig", "P-Asserted-Identity: <sip:9@ims.test>"}
+	if got := h.outcome(t, nobody...); got != "NOACCOUNT account_not_found" {
+		t.Errorf("from the core: %s", got)
+	}
+	if got := h.outcomeAt(t, naiveAt, nobody...); got != "SUFFICIENT " {
+		t.Errorf("from 1001's phone: %s, want 1001's SUFFICIENT", got)
+	}
+}
+
 // TestICID: the ad of a caller of the IMS is found by the core's own record of the
 // call, with the queries of etc/ims/charging.md.
 func TestICID(t *testing.T) {
@@ -61,6 +79,7 @@ func TestICID(t *testing.T) {
 	h.identify(t, `identity = ["served_user=impu"]
 impu = ["sip:*@ims.test=alias:*"]
 icid = true
+core_endpoints = ["isc", "stranger-open"]
 `)
 	const icid = "AyretyU0dm+6O2IrT5tAFrbHLso=023551024"
 	callee := lab.Callee{At: calleeAt, HangUp: time.Second}.Start(t)
