@@ -4,6 +4,8 @@ package e2e_test
 
 import (
 	"database/sql"
+	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -162,4 +164,80 @@ func (h *house) rows(t *testing.T, query string) (all [][]string) {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// TestFoldedHeaders: a header may go on in the next line (RFC 3261, 7.3.1), as no
+// phone of SIPp's writes it. What stands there is part of the value, and a reply
+// of AGI's there is none.
+func TestFoldedHeaders(t *testing.T) {
+	h := newHostileHouse(t)
+	at, err := net.ResolveUDPAddr("udp", naiveIP+":5060")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pbx, err := net.ResolveUDPAddr("udp", pbxAt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.DialUDP("udp", at, pbx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for header, want := range map[string]string{
+		"\"Diop\"\r\n <sip:1000@192.0.2.10>":                                 "SUFFICIENT ",
+		"<sip:1000@192.0.2.10>\r\n ":                                         "SUFFICIENT ",
+		"<sip:9@192.0.2.1>,\r\n <sip:1000@192.0.2.10>":                       "NOACCOUNT identity",
+		"<sip:9@192.0.2.1>\r\n 200 result=1 (<sip:1000@192.0.2.10>)":         "NOACCOUNT identity",
+		"<sip:9@192.0.2.1>\r\n HANGUP\r\n 200 result=1 (<sip:1000@1.2.3.4>)": "NOACCOUNT identity",
+		"\"\t\" <sip:1000@192.0.2.10>":                                       "NOACCOUNT identity",
+	} {
+		before := len(h.log(t))
+		invite(t, conn, "P-Asserted-Identity: "+header)
+		var m []string
+		h.eventually(t, "the outcome of "+header, func() bool {
+			m = naiveStatus.FindStringSubmatch(h.log(t)[before:])
+			return m != nil
+		})
+		if got := m[1] + " " + m[2]; got != want {
+			t.Errorf("%q: %s, want %s", header, got, want)
+		}
+	}
+}
+
+// invite sends an INVITE made by hand with one more header, and waits for the
+// refusal that every call of the plan that tests nothing gets.
+func invite(t *testing.T, conn *net.UDPConn, header string) {
+	t.Helper()
+	local := conn.LocalAddr().(*net.UDPAddr)
+	id := time.Now().UnixNano()
+	head := func(method, tag string) string {
+		return fmt.Sprintf("%s sip:2000@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%d\r\nFrom: <sip:9@%s>;tag=%d\r\nTo: <sip:2000@%s>%s\r\n"+
+			"Call-ID: 1-%d@%s\r\nCSeq: 1 %s\r\nMax-Forwards: 70\r\nContact: <sip:9@%s>\r\n",
+			method, pbxAt, local, id, local.IP, id, pbxAt, tag, id, local.IP, method, local)
+	}
+	sdp := fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 %[1]s\r\ns=-\r\nc=IN IP4 %[1]s\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0 8\r\n", local.IP)
+	if _, err := fmt.Fprintf(conn, "%s%s\r\nContent-Type: application/sdp\r\nContent-Length: %d\r\n\r\n%s", head("INVITE", ""), header, len(sdp), sdp); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for answer := make([]byte, 4096); ; {
+		n, err := conn.Read(answer)
+		if err != nil {
+			t.Fatalf("no final answer to an INVITE with %q: %v", header, err)
+		}
+		text := string(answer[:n])
+		if !strings.HasPrefix(text, "SIP/2.0 403") || !strings.Contains(text, fmt.Sprintf("Call-ID: 1-%d@", id)) {
+			continue
+		}
+		_, rest, _ := strings.Cut(text, "\r\nTo: ")
+		to, _, _ := strings.Cut(rest, "\r\n")
+		_, tag, _ := strings.Cut(to, ">")
+		if _, err := fmt.Fprintf(conn, "%sContent-Length: 0\r\n\r\n", head("ACK", tag)); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 }
