@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"sort"
+	"strconv"
 
 	"github.com/BurntSushi/toml"
 )
@@ -16,6 +17,11 @@ import (
 // maxFile is far more than any configuration needs, and little enough that
 // nothing nested in it exhausts the parser.
 const maxFile = 64 << 10
+
+// Defaulter is an entry of a map that does not begin as its zero value.
+type Defaulter interface {
+	SetDefaults()
+}
 
 // File says which configuration to read.
 type File struct {
@@ -41,6 +47,11 @@ type Checker interface {
 // encoding.TextUnmarshaler: its error is shown with the line, and should say
 // what to write instead. A field tagged secret:"true" is never quoted in an
 // error. A tag like:"..." is an example for a field whose default is empty.
+//
+// A struct is a TOML table. A map from names to structs is a table of tables,
+// [users.anna], [users."b.b"]; each begins as its zero value, or as a Defaulter
+// makes it. A list of structs is a list of tables, whose problems are placed at
+// the line of the list, and counted from 1: rules.2.prefix.
 //
 // Whatever is refused comes back as an *Error.
 func (f File) Load(into any, getenv func(string) string) error {
@@ -119,6 +130,7 @@ type loader struct {
 	meta     toml.MetaData
 	origin   map[string]Problem        // where the value of a key came from
 	values   map[string]toml.Primitive // of the file, for the line of a problem
+	list     int                       // line of the list of tables that is being read, or 0
 	problems []Problem
 }
 
@@ -157,6 +169,9 @@ func (l *loader) table(into reflect.Value, keys map[string]toml.Primitive, paren
 	for name, value := range keys {
 		key := append(parent[:len(parent):len(parent)], name).String()
 		l.values[key] = value
+		if l.list > 0 {
+			l.origin[key] = Problem{File: l.file, Line: l.list, Key: key}
+		}
 		known, found := fields[name]
 		if !found {
 			l.report(key, "%s", l.unknown(into, name, parent))
@@ -173,10 +188,63 @@ func (l *loader) table(into reflect.Value, keys map[string]toml.Primitive, paren
 			inner := map[string]toml.Primitive{}
 			_ = l.meta.PrimitiveDecode(value, &inner)
 			l.table(field, inner, append(parent[:len(parent):len(parent)], name))
+		} else if isTableList(field.Type()) {
+			l.tableList(field, value, plain, append(parent[:len(parent):len(parent)], name))
+		} else if isTableMap(field.Type()) {
+			l.tableMap(field, value, plain, append(parent[:len(parent):len(parent)], name))
 		} else if err := assign(field, plain, tag); err != nil {
 			l.report(key, "%v", err)
 		}
 	}
+}
+
+// tableMap puts tables into a map, by their names.
+func (l *loader) tableMap(into reflect.Value, value toml.Primitive, plain any, key toml.Key) {
+	entries, ok := plain.(map[string]any)
+	if !ok {
+		l.report(key.String(), "is %s; write the keys of each below a line [%s.NAME]", kindOf(plain), key)
+		return
+	}
+	inner := map[string]toml.Primitive{}
+	_ = l.meta.PrimitiveDecode(value, &inner)
+	made := reflect.MakeMapWithSize(into.Type(), len(inner))
+	for name, entry := range inner {
+		keys := map[string]toml.Primitive{}
+		entryKey := append(key[:len(key):len(key)], name)
+		l.values[entryKey.String()] = entry
+		if _, ok := entries[name].(map[string]any); !ok {
+			l.report(entryKey.String(), "is %s; write the keys of %s below a line [%s]", kindOf(entries[name]), entryKey, entryKey)
+			continue
+		}
+		_ = l.meta.PrimitiveDecode(entry, &keys)
+		v := reflect.New(into.Type().Elem())
+		if d, ok := v.Interface().(Defaulter); ok {
+			d.SetDefaults()
+		}
+		l.table(v.Elem(), keys, entryKey)
+		made.SetMapIndex(reflect.ValueOf(name), v.Elem())
+	}
+	into.Set(made)
+}
+
+// tableList puts a list of tables into a slice. The toml package knows no line
+// of an element, so all are placed at the list's.
+func (l *loader) tableList(into reflect.Value, value toml.Primitive, plain any, key toml.Key) {
+	var inner []map[string]toml.Primitive
+	if !isListOfTables(plain) || l.meta.PrimitiveDecode(value, &inner) != nil {
+		l.report(key.String(), "is %s; write a list of tables between brackets, like [{ name = value }]", kindOf(plain))
+		return
+	}
+	made := reflect.MakeSlice(into.Type(), len(inner), len(inner))
+	outer := l.list
+	if l.list == 0 {
+		l.list = l.line(value)
+	}
+	for i, keys := range inner {
+		l.table(made.Index(i), keys, append(key[:len(key):len(key)], strconv.Itoa(i+1)))
+	}
+	l.list = outer
+	into.Set(made)
 }
 
 // environment lets environment variables override fields with an env tag.

@@ -28,6 +28,20 @@ type sample struct {
 	Prompts struct {
 		Offer string `toml:"offer"`
 	} `toml:"prompts"`
+	Users map[string]member `toml:"users"`
+	Rules []rule            `toml:"rules"`
+}
+
+type member struct {
+	Barred bool   `toml:"barred"`
+	Phone  string `toml:"phone"`
+	Rules  []rule `toml:"rules"`
+}
+
+func (m *member) SetDefaults() { m.Phone = "none" }
+
+type rule struct {
+	Prefix string `toml:"prefix" like:"\"+\""`
 }
 
 // digit is a value that checks itself.
@@ -138,6 +152,25 @@ func TestRefused(t *testing.T) {
 		{"type of a secret", "key = 5550199",
 			"sample.toml:1: key: is a whole number; write text between quotes, like \"adc_...\""},
 
+		{"value for a table of tables", "users = 1",
+			"sample.toml:1: users: is a whole number; write the keys of each below a line [users.NAME]"},
+		{"list for a table of tables", "[[users]]\nbarred = true",
+			"sample.toml:1: users: is a list; write the keys of each below a line [users.NAME]"},
+		{"value for a table in it", "[users]\nanna = 1",
+			"sample.toml:2: users.anna: is a whole number; write the keys of users.anna below a line [users.anna]"},
+		{"unknown in the second of two", "[users.anna]\nbarred = true\n[users.\"b@c\"]\nbared = true",
+			"sample.toml:4: users.\"b@c\".bared: there is no such key; did you mean barred?"},
+		{"type in a table of tables", "[users.anna]\nbarred = 1",
+			"sample.toml:2: users.anna.barred: is a whole number; write true or false, without quotes"},
+		{"value for a list of tables", "\nrules = 1",
+			"sample.toml:2: rules: is a whole number; write a list of tables between brackets, like [{ name = value }]"},
+		{"values in a list of tables", "rules = [1]",
+			"sample.toml:1: rules: is a list; write a list of tables between brackets, like [{ name = value }]"},
+		{"in a list of tables", "[users.anna]\nrules = [\n  { prefix = \"1\" },\n  { prefix = 2 },\n]",
+			"sample.toml:2: users.anna.rules.2.prefix: is a whole number; write text between quotes, like \"+\""},
+		{"unknown in a list of tables", "rules = [{ prefiks = \"1\" }]",
+			"sample.toml:1: rules.1.prefiks: there is no such key; did you mean prefix?"},
+
 		{"checked together", "# so\nads = 6",
 			"sample.toml:2: ads: is more than 5; write 1 to 5"},
 		{"all problems, by line", "timeout = 2\nnode = 1\nadz = 1",
@@ -180,7 +213,8 @@ func TestRefused(t *testing.T) {
 
 func TestTaken(t *testing.T) {
 	write(t, "node = \"ast2\"\nurls = [\n  \"http://a\",\n  \"http://b\",\n]\ntimeout = \"300ms\"\n"+
-		"ads = 3\nopen = true\ndigit = \"#\"\nkey = \"adc_1_x\"\nprompts.offer = \"hello\"\n")
+		"ads = 3\nopen = true\ndigit = \"#\"\nkey = \"adc_1_x\"\nprompts.offer = \"hello\"\n"+
+		"rules = [{ prefix = \"1\" }, { prefix = \"2\" }]\n[users.anna]\nbarred = true\n[users.\"b@c\"]\nphone = \"1\"\n")
 	got := newSample()
 	if err := (File{Path: "sample.toml", Named: true}).Load(got, noEnv); err != nil {
 		t.Fatal(err)
@@ -188,6 +222,8 @@ func TestTaken(t *testing.T) {
 	want := newSample()
 	want.Node, want.URLs, want.Timeout, want.Ads, want.Open = "ast2", []string{"http://a", "http://b"}, 300*time.Millisecond, 3, true
 	want.Digit.value, want.Key, want.Prompts.Offer = "#", "adc_1_x", "hello"
+	want.Rules = []rule{{"1"}, {"2"}}
+	want.Users = map[string]member{"anna": {Barred: true, Phone: "none"}, "b@c": {Phone: "1"}}
 	if g, w := show(got), show(want); g != w {
 		t.Errorf("got\n%s\nwant\n%s", g, w)
 	}
@@ -270,6 +306,7 @@ func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{
 		"", "node = \"x\"", "key = hunter2", "[prompts]\noffer = 1\n[a.b.c]\n", "urls = [[[[[[", "a.b.c.d = {x = [1, {}]}",
 		"node = \"\"\"\n\n", "\"a\\nb\" = 1\n\"a\\nb\" = 2", "\xff\xfe", "ads = 99999999999999999999", "[[prompts]]", "node = 1e400",
+		"[users.a]\nrules = [{prefix = 1}]", "[[users]]", "rules = [[{}]]", "users.a.rules.b = 1", "[users.\"\"]\nbarred = 1",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +48,23 @@ func isVariable(root reflect.Value, name string) bool {
 		if root.Type().Field(i).Tag.Get("env") == name && name != "" {
 			return true
 		}
+	}
+	return false
+}
+
+// isTableMap says whether a field is written as tables with names.
+func isTableMap(t reflect.Type) bool { return t.Kind() == reflect.Map && isTable(t.Elem()) }
+
+// isTableList says whether a field is written as a list of tables.
+func isTableList(t reflect.Type) bool { return t.Kind() == reflect.Slice && isTable(t.Elem()) }
+
+// isListOfTables says whether a TOML value is one.
+func isListOfTables(value any) bool {
+	switch list := value.(type) {
+	case []map[string]any: // written as [[name]]
+		return true
+	case []any:
+		return !slices.ContainsFunc(list, func(e any) bool { _, ok := e.(map[string]any); return !ok })
 	}
 	return false
 }
@@ -148,7 +166,7 @@ func kindOf(value any) string {
 		return "a boolean"
 	case time.Time:
 		return "a date"
-	case []any:
+	case []any, []map[string]any:
 		return "a list"
 	}
 	return "a table"
