@@ -241,7 +241,9 @@ func (l *loader) tableList(into reflect.Value, value toml.Primitive, plain any, 
 		l.list = l.line(value)
 	}
 	for i, keys := range inner {
-		l.table(made.Index(i), keys, append(key[:len(key):len(key)], strconv.Itoa(i+1)))
+		at := append(key[:len(key):len(key)], strconv.Itoa(i+1))
+		l.origin[at.String()] = Problem{File: l.file, Line: l.list, Key: at.String()}
+		l.table(made.Index(i), keys, at)
 	}
 	l.list = outer
 	into.Set(made)

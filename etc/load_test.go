@@ -65,6 +65,11 @@ func (s *sample) Check() []Problem {
 	if s.Node == "none" {
 		problems = append(problems, Problem{Key: "node", What: "is none; write a name"})
 	}
+	for i, r := range s.Rules {
+		if r.Prefix == "bad" {
+			problems = append(problems, Problem{Key: fmt.Sprintf("rules.%d", i+1), What: "is bad; write a good one"})
+		}
+	}
 	if s.EnvKey == "bad" {
 		problems = append(problems, Problem{Key: "SAMPLE_KEY", What: "is not a key"})
 	}
@@ -168,6 +173,8 @@ func TestRefused(t *testing.T) {
 			"sample.toml:1: rules: is a list; write a list of tables between brackets, like [{ name = value }]"},
 		{"in a list of tables", "[users.anna]\nrules = [\n  { prefix = \"1\" },\n  { prefix = 2 },\n]",
 			"sample.toml:2: users.anna.rules.2.prefix: is a whole number; write text between quotes, like \"+\""},
+		{"checked in a list of tables", "\nrules = [{ prefix = \"good\" },\n  { prefix = \"bad\" }]",
+			"sample.toml:2: rules.2: is bad; write a good one"},
 		{"unknown in a list of tables", "rules = [{ prefiks = \"1\" }]",
 			"sample.toml:1: rules.1.prefiks: there is no such key; did you mean prefix?"},
 
