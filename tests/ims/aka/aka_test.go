@@ -113,7 +113,7 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// The example of RFC 2617, section 3.5, in all but its cnonce, which is ours too.
+// The example of RFC 2617, section 3.5; its cnonce and nc are ours.
 func TestAuthorization(t *testing.T) {
 	challenge := `Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc069c403ebaf9f0171e9517f40e41"`
 	value, err := Authorization(challenge, "GET", "/dir/index.html", "Mufasa", "Circle Of Life", "")
