@@ -46,7 +46,7 @@ func (c *cscf) want(a diameter.Message, summary string) diameter.Message {
 	return a
 }
 
-func (l *lab) want(t *testing.T, impu, want string) {
+func (l *running) want(t *testing.T, impu, want string) {
 	t.Helper()
 	state, ok := l.State(impu)
 	if got := strings.TrimSpace(fmt.Sprintf("%v %s", state.Status, state.SCSCF)); got != want || !ok {

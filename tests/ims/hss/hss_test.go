@@ -30,14 +30,14 @@ func load(t testing.TB) *Subscribers {
 	return s
 }
 
-// lab is a HSS that runs until the test ends.
-type lab struct {
+// running is a HSS that runs until the test ends.
+type running struct {
 	*Server
 	address string
 	stop    func() // and waits
 }
 
-func start(t testing.TB, subscribers *Subscribers) *lab {
+func start(t testing.TB, subscribers *Subscribers) *running {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +64,7 @@ func start(t testing.TB, subscribers *Subscribers) *lab {
 		}
 	}
 	t.Cleanup(stop)
-	return &lab{Server: s, address: l.Addr().String(), stop: stop}
+	return &running{Server: s, address: l.Addr().String(), stop: stop}
 }
 
 // cscf is the other end of a connection.
@@ -75,7 +75,7 @@ type cscf struct {
 }
 
 // dial connects without a word.
-func (l *lab) dial(t testing.TB) *cscf {
+func (l *running) dial(t testing.TB) *cscf {
 	t.Helper()
 	c, err := net.Dial("tcp", l.address)
 	if err != nil {
@@ -89,7 +89,7 @@ func (l *lab) dial(t testing.TB) *cscf {
 }
 
 // connect connects and exchanges capabilities.
-func (l *lab) connect(t testing.TB) *cscf {
+func (l *running) connect(t testing.TB) *cscf {
 	t.Helper()
 	c := l.dial(t)
 	a := c.ask(diameter.Message{Command: diameter.CapabilitiesExchange}, c.cer()...)

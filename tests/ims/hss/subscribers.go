@@ -163,7 +163,6 @@ const (
 	TerminatingRegistered
 	TerminatingUnregistered
 	OriginatingUnregistered
-	OriginatingCDIV
 )
 
 // Scheme is a way to authenticate.
@@ -179,7 +178,7 @@ var (
 	handlings    = []string{"SESSION_CONTINUED", "SESSION_TERMINATED"}
 	conditions   = []string{"DNF", "CNF"}
 	parts        = []string{"always", "registered", "unregistered"}
-	sessionCases = []string{"", "originating", "terminating_registered", "terminating_unregistered", "originating_unregistered", "originating_cdiv"}
+	sessionCases = []string{"", "originating", "terminating_registered", "terminating_unregistered", "originating_unregistered"}
 	schemes      = []string{"SIP Digest", "Digest-AKAv1-MD5"}
 )
 
