@@ -82,11 +82,11 @@ func New(o Options) *Server {
 // of each by DPR, closes everything and returns nil, when nothing of it runs any
 // more. Other errors are the listener's.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	defer context.AfterFunc(ctx, func() { l.Close() })()
 	var peers sync.WaitGroup
 	defer peers.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	context.AfterFunc(ctx, func() { l.Close() })
 	for {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {
