@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -131,13 +132,13 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// FuzzParameters: a header's value, whatever it is, ends.
+// FuzzParameters: a header's value, whatever it is, ends, and holds what is read.
 func FuzzParameters(f *testing.F) {
 	f.Add(`Digest realm="ims.test", nonce="a=b", algorithm=AKAv1-MD5, qop="auth"`)
 	f.Add(`Digest realm="`)
 	f.Fuzz(func(t *testing.T, value string) {
 		for name, text := range Parameters(value) {
-			if len(name)+len(text) > len(value) {
+			if !strings.Contains(value, text) {
 				t.Errorf("%q has the parameter %q=%q", value, name, text)
 			}
 		}
