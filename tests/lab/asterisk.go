@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,9 @@ import (
 
 // AsteriskConfig says what an Asterisk is made of.
 type AsteriskConfig struct {
+	// ChanSIP takes the Asterisk of NeedAsterisk16, with chan_sip in the place of
+	// PJSIP; otherwise it is that of NeedAsterisk.
+	ChanSIP bool
 	// Etc holds files of /etc/asterisk at its top, e.g. os.DirFS of adcredit's
 	// etc/asterisk; Files come over them, by name, e.g. "pjsip.conf". Where
 	// neither has asterisk.conf, modules.conf, logger.conf or rtp.conf, the
@@ -55,15 +59,34 @@ var kept = []string{
 //go:embed modules.conf
 var modulesConf string
 
-// ownFiles stand in for files of /etc/asterisk that the test doesn't bring.
-func ownFiles(extra []string) map[string]string {
-	modules := modulesConf
-	for _, m := range extra {
-		modules += "load=" + m + "\n"
+// need is which Asterisk it is.
+func (c AsteriskConfig) need() Need {
+	if c.ChanSIP {
+		return NeedAsterisk16
 	}
+	return NeedAsterisk
+}
+
+// modules is the modules.conf of an Asterisk that brings none.
+func (c AsteriskConfig) modules() string {
+	text, extra := modulesConf, c.Modules
+	if c.ChanSIP {
+		text = pjsipModules.ReplaceAllString(text, "")
+		extra = append([]string{"chan_sip.so"}, extra...)
+	}
+	for _, m := range extra {
+		text += "load=" + m + "\n"
+	}
+	return text
+}
+
+var pjsipModules = regexp.MustCompile(`(?m)^load=\w*pjsip\w*\.so\n`)
+
+// ownFiles stand in for files of /etc/asterisk that the test doesn't bring.
+func (c AsteriskConfig) ownFiles() map[string]string {
 	return map[string]string{
 		"asterisk.conf": "[options]\nverbose = 3\nentityid = 02:00:00:00:00:01\n",
-		"modules.conf":  modules,
+		"modules.conf":  c.modules(),
 		"logger.conf":   "[logfiles]\nfull => notice,warning,error,verbose\n",
 		"rtp.conf":      "[general]\nrtpstart=10000\nrtpend=19999\n",
 	}
@@ -78,7 +101,7 @@ func Asterisk(tb testing.TB, c AsteriskConfig) *PBX {
 	if !isolated() {
 		tb.Fatal("lab: Asterisk would run on this machine's own network; call lab.Main(m, lab.NeedAsterisk) from TestMain")
 	}
-	base, err := distributions[NeedAsterisk].base()
+	base, err := distributions[c.need()].base()
 	if err != nil {
 		tb.Fatal("lab: ", err)
 	}
@@ -128,7 +151,7 @@ func (p *PBX) configure(debians string, c AsteriskConfig) error {
 	if err := os.MkdirAll(etc, 0o755); err != nil {
 		return err
 	}
-	files := ownFiles(c.Modules)
+	files := c.ownFiles()
 	for _, name := range kept {
 		if text, err := os.ReadFile(filepath.Join(debians, name)); err == nil { // another suite may lack it
 			files[name] = string(text)

@@ -1,6 +1,6 @@
 // Package lab gives tests the real parts that adcredit works with: MariaDB and
-// MySQL with A2Billing's tables, Asterisk 22, SIPp, and a capture of what went over the
-// wire. A test package takes part by handing its tests to [Main]:
+// MySQL with A2Billing's tables, Asterisk 22 and 16, SIPp, and a capture of what went
+// over the wire. A test package takes part by handing its tests to [Main]:
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB)) }
 //
@@ -29,12 +29,13 @@ type Need int
 
 // The parts.
 const (
-	NeedMariaDB  Need = iota // mariadbd, mariadb-install-db
-	NeedAsterisk             // Asterisk's own root, built when absent: see [Prepare]
-	NeedSIPp                 // sipp
-	NeedMySQL                // MySQL's own root, built when absent: see [Prepare]
-	NeedGalera               // MariaDB and Galera's provider
-	NeedSystemd              // systemd-analyze; nothing of systemd runs
+	NeedMariaDB    Need = iota // mariadbd, mariadb-install-db
+	NeedAsterisk               // Asterisk's own root, built when absent: see [Prepare]
+	NeedSIPp                   // sipp
+	NeedMySQL                  // MySQL's own root, built when absent: see [Prepare]
+	NeedGalera                 // MariaDB and Galera's provider
+	NeedSystemd                // systemd-analyze; nothing of systemd runs
+	NeedAsterisk16             // an older Asterisk's own root, with chan_sip: see [Prepare]
 )
 
 // Remedy is the way out when a part is missing.

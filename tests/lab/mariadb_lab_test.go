@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(lab.Main(m, lab.NeedMariaDB, lab.NeedMySQL, lab.NeedGalera, lab.NeedAsterisk, lab.NeedSIPp))
+	os.Exit(lab.Main(m, lab.NeedMariaDB, lab.NeedMySQL, lab.NeedGalera, lab.NeedAsterisk, lab.NeedAsterisk16, lab.NeedSIPp))
 }
 
 func TestMariaDBRecovers(t *testing.T) { testRecovers(t, lab.NewMariaDB(t, lab.MariaDBOptions{})) }

@@ -29,16 +29,23 @@ type distribution struct {
 	cost     string
 }
 
-// distributions by need. Asterisk's prompts in asterisk-core-sounds-fr-wav are
-// found under sounds/fr only through the links of asterisk-core-sounds-fr.
-// MySQL is in no stable Debian; mysql-server-core holds the program alone.
+// asteriskPackages: the prompts in asterisk-core-sounds-fr-wav are found under
+// sounds/fr only through the links of asterisk-core-sounds-fr.
+const asteriskPackages = "asterisk,asterisk-modules," +
+	"asterisk-core-sounds-en,asterisk-core-sounds-en-wav," +
+	"asterisk-core-sounds-fr,asterisk-core-sounds-fr-wav"
+
+// distributions by need. Debian 11 has the last Asterisk with chan_sip (it is gone
+// since Asterisk 21, and Debian 12 has none at all). MySQL is in no stable
+// Debian; mysql-server-core holds the program alone.
 var distributions = map[Need]distribution{
 	NeedAsterisk: {
 		what: "Asterisk", name: "asterisk", suite: "forky", program: "usr/sbin/asterisk",
-		packages: "asterisk,asterisk-modules," +
-			"asterisk-core-sounds-en,asterisk-core-sounds-en-wav," +
-			"asterisk-core-sounds-fr,asterisk-core-sounds-fr-wav",
-		cost: "400 MB, about a minute",
+		packages: asteriskPackages, cost: "400 MB, about a minute",
+	},
+	NeedAsterisk16: {
+		what: "Asterisk 16", name: "asterisk16", suite: "bullseye", program: "usr/sbin/asterisk",
+		packages: asteriskPackages, cost: "310 MB, about a minute",
 	},
 	NeedMySQL: {
 		what: "MySQL", name: "mysql", suite: "sid", program: "usr/sbin/mysqld",
@@ -57,13 +64,15 @@ var mirrorFault = regexp.MustCompile(`(?i)failed to fetch|unable to fetch|hash s
 var suitePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{1,30}$`)
 
 // Prepare builds the root of a need, when it is absent, and returns its path:
-// for [NeedAsterisk] with English and French prompts. Progress goes to w. It
+// for the two Asterisks with English and French prompts. Progress goes to w. It
 // needs the network and mmdebstrap; the result is kept between runs.
 //
 // The environment may say otherwise: ASTERISK_SUITE names the Debian suite
 // (forky has Asterisk 22), ASTERISK_MIRROR the mirror (this machine's, as apt
-// knows it), MYSQL_SUITE (sid) and MYSQL_MIRROR likewise, ADCREDIT_CACHE the
-// folder to keep roots in (~/.cache/adcredit).
+// knows it), ASTERISK16_SUITE (bullseye), ASTERISK16_MIRROR (once the mirrors
+// drop bullseye: http://archive.debian.org/debian), MYSQL_SUITE (sid) and
+// MYSQL_MIRROR likewise, ADCREDIT_CACHE the folder to keep roots in
+// (~/.cache/adcredit).
 func Prepare(ctx context.Context, w io.Writer, need Need) (string, error) {
 	d, ok := distributions[need]
 	if !ok {

@@ -1,6 +1,6 @@
 // Command prepare builds the roots that the tests on real parts use, with
-// Asterisk and with MySQL, when they are absent, and names them. The tests would
-// build them themselves; done before, they don't need the network.
+// Asterisk 22 and 16 and with MySQL, when they are absent, and names them. The
+// tests would build them themselves; done before, they don't need the network.
 package main
 
 import (
@@ -27,7 +27,7 @@ func run(args []string) int {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *limit)
 	defer cancel()
-	for _, need := range []lab.Need{lab.NeedAsterisk, lab.NeedMySQL} {
+	for _, need := range []lab.Need{lab.NeedAsterisk, lab.NeedAsterisk16, lab.NeedMySQL} {
 		root, err := lab.Prepare(ctx, os.Stderr, need)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "prepare:", err)
