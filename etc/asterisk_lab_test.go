@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(lab.Main(m, lab.NeedAsterisk, lab.NeedSIPp, lab.NeedMariaDB, lab.NeedMySQL))
+	os.Exit(lab.Main(m, lab.NeedAsterisk, lab.NeedAsterisk16, lab.NeedSIPp, lab.NeedMariaDB, lab.NeedMySQL))
 }
 
 // Who calls from where. The two strangers may write any caller ID.
@@ -30,7 +30,7 @@ const (
 	atBroken  = "127.0.0.32:5070"
 )
 
-const labPhones = `#include adcredit-pjsip.conf
+const pjsipPhones = `#include adcredit-pjsip.conf
 [1000-lab]
 type=identify
 endpoint=1000
@@ -63,6 +63,72 @@ aors=broken
 [broken]
 type=aor
 contact=sip:` + atBroken + "\n"
+
+const chanSIPPhones = `#include adcredit-sip.conf
+[1000](+)
+host=127.0.0.10
+port=5070
+[1001](+)
+host=127.0.0.30
+port=5070
+[open](adcredit-phone)
+host=127.0.0.20
+port=5070
+setvar=ADCREDIT_STATUS=SUFFICIENT
+[guarded](adcredit-phone)
+host=127.0.0.21
+port=5070
+context=a2billing
+accountcode=4711
+[callee](adcredit-phone)
+host=127.0.0.30
+port=5070
+[busy](adcredit-phone)
+host=127.0.0.31
+port=5070
+[broken](adcredit-phone)
+host=127.0.0.32
+port=5070
+`
+
+// A kind is one of the two Asterisks that our files are for.
+type kind struct {
+	channel string // what its SIP channels are called
+	config  func(*testing.T) lab.AsteriskConfig
+}
+
+var kinds = []kind{{"PJSIP", pjsip}, {"SIP", chanSIP}}
+
+func pjsip(t *testing.T) lab.AsteriskConfig {
+	return lab.AsteriskConfig{
+		Files: map[string]string{
+			"adcredit.conf":       shipped(t, "asterisk/extensions.conf"),
+			"extensions.conf":     "#include adcredit.conf\n[globals](+)\nADCREDIT_VIA=@callee\n",
+			"adcredit-pjsip.conf": shipped(t, "asterisk/pjsip.conf"),
+			"pjsip.conf":          pjsipPhones,
+		},
+		Modules: []string{"res_pjsip_authenticator_digest.so"},
+	}
+}
+
+func chanSIP(t *testing.T) lab.AsteriskConfig {
+	return lab.AsteriskConfig{
+		ChanSIP: true,
+		Files: map[string]string{
+			"adcredit.conf":     shipped(t, "asterisk/extensions.conf"),
+			"extensions.conf":   shipped(t, "asterisk16/extensions.conf") + "[globals](+)\nADCREDIT_VIA=@callee\n",
+			"adcredit-sip.conf": shipped(t, "asterisk16/sip.conf"),
+			"sip.conf":          chanSIPPhones,
+		},
+	}
+}
+
+// onEach runs a test on both.
+func onEach(t *testing.T, test func(*testing.T, *site)) {
+	for _, k := range kinds {
+		t.Run(k.channel, func(t *testing.T) { test(t, newSite(t, k)) })
+	}
+}
 
 // Each stand-in notes a line in calls. The first sets the status that is
 // written in outcome ("crash" kills it before), the second dials what it may.
@@ -98,35 +164,28 @@ exit 0
 `
 )
 
-// A site is an Asterisk with our two files as they are shipped.
+// A site is an Asterisk with our files as they are shipped.
 type site struct {
 	*lab.PBX
-	rec   *lab.Recording
-	noted int // bytes of calls that were read
+	channel string // of its kind
+	rec     *lab.Recording
+	noted   int // bytes of calls that were read
 }
 
 func shipped(t *testing.T, name string) string {
 	t.Helper()
-	text, err := etc.Files.ReadFile("asterisk/" + name)
+	text, err := etc.Files.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, k kind) *site {
 	t.Helper()
-	s := &site{PBX: lab.Asterisk(t, lab.AsteriskConfig{
-		Files: map[string]string{
-			"adcredit.conf":       shipped(t, "extensions.conf"),
-			"extensions.conf":     "#include adcredit.conf\n[globals](+)\nADCREDIT_VIA=@callee\n",
-			"adcredit-pjsip.conf": shipped(t, "pjsip.conf"),
-			"pjsip.conf":          labPhones,
-		},
-		Modules: []string{"res_pjsip_authenticator_digest.so"},
-	})}
+	s := &site{PBX: lab.Asterisk(t, k.config(t)), channel: k.channel}
 	s.write(t, agiBin+"adcredit", adcredit)
-	s.write(t, agiBin+"a2billing.php", a2billing)
+	s.write(t, agiBin+"a2billing.php", strings.Replace(a2billing, "PJSIP", k.channel, 1))
 	tone := string(lab.EncodeULaw(lab.Tone(700, -20, 100*time.Millisecond)))
 	for _, prompt := range []string{"refused", "later"} {
 		s.write(t, "/usr/local/share/adcredit/sounds/fr/"+prompt+".ulaw", tone)
@@ -200,7 +259,8 @@ func (s *site) call(t *testing.T, c lab.Caller) course {
 }
 
 // complaints are the warnings and errors in Asterisk's log, save that it can't
-// look up host names: there are none to be had here.
+// look up host names: there are none to be had here; and save what Asterisk 16
+// says of chan_sip's future.
 func (s *site) complaints(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile(s.Log())
@@ -209,7 +269,8 @@ func (s *site) complaints(t *testing.T) []string {
 	}
 	lines := regexp.MustCompile(`(?m)^.* (WARNING|ERROR)\[.*$`).FindAllString(string(text), -1)
 	return slices.DeleteFunc(lines, func(line string) bool {
-		return strings.Contains(line, " netsock2.c: getaddrinfo(") || strings.Contains(line, " acl.c: Unable to lookup")
+		return strings.Contains(line, " netsock2.c: getaddrinfo(") || strings.Contains(line, " acl.c: Unable to lookup") ||
+			strings.Contains(line, "Module 'chan_sip' has been loaded but will be deprecated")
 	})
 }
 
@@ -220,25 +281,36 @@ func wantLines(t *testing.T, what string, got []string, want ...string) {
 	}
 }
 
-// Both files load as they are shipped, and Asterisk has nothing to say about it.
+// Our files load as they are shipped, and Asterisk has nothing to say about it.
 func TestAsteriskTakesOurFiles(t *testing.T) {
-	s := newSite(t)
-	wantLines(t, "complaints", s.complaints(t))
-	contexts := s.CLI(t, "dialplan show")
-	for _, name := range []string{
-		"test", "a2billing", "adcredit-open", "adcredit-open-calls", "adcredit-guarded", "adcredit-guarded-calls",
-		"adcredit-guarded-answered", "adcredit-free", "adcredit-dial", "adcredit-ask",
-	} {
-		if !strings.Contains(contexts, "[ Context '"+name+"' created by 'pbx_config' ]") {
-			t.Errorf("no context %s", name)
-		}
-	}
-	for endpoint, account := range map[string]string{"1000": "8987344413", "1001": "9700203963"} {
-		shown := s.CLI(t, "pjsip show endpoint "+endpoint)
-		for key, value := range map[string]string{"accountcode": account, "callerid": ".*<" + endpoint + ">", "identify_by": "ip"} {
-			if !regexp.MustCompile(`(?m)^ *` + key + ` +: ` + value + `\s*$`).MatchString(shown) {
-				t.Errorf("endpoint %s: %s is not %s\n%s", endpoint, key, value, shown)
+	onEach(t, func(t *testing.T, s *site) {
+		wantLines(t, "complaints", s.complaints(t))
+		contexts := s.CLI(t, "dialplan show")
+		for _, name := range []string{
+			"test", "a2billing", "adcredit-open", "adcredit-open-calls", "adcredit-guarded", "adcredit-guarded-calls",
+			"adcredit-guarded-answered", "adcredit-free", "adcredit-dial", "adcredit-ask",
+		} {
+			if !strings.Contains(contexts, "[ Context '"+name+"' created by 'pbx_config' ]") {
+				t.Errorf("no context %s", name)
 			}
+		}
+		show, proof := "pjsip show endpoint ", map[string]string{"identify_by": "ip"}
+		if s.channel == "SIP" {
+			show, proof = "sip show peer ", map[string]string{"Insecure": "no", "Trust RPID": "No", "DirectMedia": "No", "Transfer mode": "closed"}
+		}
+		for phone, account := range map[string]string{"1000": "8987344413", "1001": "9700203963"} {
+			wantShown(t, s.CLI(t, show+phone), map[string]string{"accountcode": account, "callerid": ".*<" + phone + ">"})
+			wantShown(t, s.CLI(t, show+phone), proof)
+		}
+	})
+}
+
+// wantShown compares values, each a regular expression, with what Asterisk shows.
+func wantShown(t *testing.T, shown string, values map[string]string) {
+	t.Helper()
+	for key, value := range values {
+		if !regexp.MustCompile(`(?mi)^ *` + key + ` *: +` + value + `\s*$`).MatchString(shown) {
+			t.Errorf("%s is not %s\n%s", key, value, shown)
 		}
 	}
 }

@@ -4,6 +4,7 @@ package etc_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,8 +40,9 @@ var statuses = []struct {
 	{"granted -", false, false}, // no status of ours
 }
 
-func TestOpenPlan(t *testing.T) {
-	s := newSite(t)
+func TestOpenPlan(t *testing.T) { onEach(t, testOpenPlan) }
+
+func testOpenPlan(t *testing.T, s *site) {
 	lab.Callee{At: atCallee, Calls: 100, HangUp: 20 * time.Millisecond}.Start(t)
 	for _, fail := range []string{"closed", "open"} {
 		if fail == "open" { // closed as shipped
@@ -77,8 +79,9 @@ func TestOpenPlan(t *testing.T) {
 }
 
 // What is said to a caller who is refused reaches his ear.
-func TestRefusalIsHeard(t *testing.T) {
-	s := newSite(t)
+func TestRefusalIsHeard(t *testing.T) { onEach(t, testRefusalIsHeard) }
+
+func testRefusalIsHeard(t *testing.T, s *site) {
 	for outcome, least := range map[string]time.Duration{"NOAD -": 80 * time.Millisecond, "UNKNOWN -": 180 * time.Millisecond} {
 		s.write(t, standIn+"outcome", outcome+"\n")
 		rec := lab.Record(t)
@@ -96,14 +99,15 @@ func TestRefusalIsHeard(t *testing.T) {
 
 // A2Billing gets every call; once the channel is answered, on one of its own
 // with the account and without answering it again.
-func TestGuardedPlan(t *testing.T) {
-	s := newSite(t)
+func TestGuardedPlan(t *testing.T) { onEach(t, testGuardedPlan) }
+
+func testGuardedPlan(t *testing.T, s *site) {
 	lab.Callee{At: atCallee, Calls: 100, HangUp: 20 * time.Millisecond}.Start(t)
 	for _, c := range statuses {
 		t.Run(c.outcome, func(t *testing.T) {
 			s.write(t, standIn+"outcome", c.outcome+"\n")
 			got := s.call(t, lab.Caller{User: "1001", Name: "Awa", At: atGuarded, Dial: "2000"})
-			follows := "a2billing 1 account 4711 on PJSIP"
+			follows := "a2billing 1 account 4711 on " + s.channel
 			if strings.HasSuffix(c.outcome, "answer") {
 				follows = "a2billing 1+answer_call=0 account 4711 on Local"
 			}
@@ -118,8 +122,9 @@ func TestGuardedPlan(t *testing.T) {
 }
 
 // Without the program the open plan refuses, and the guarded one goes on.
-func TestProgramRemoved(t *testing.T) {
-	s := newSite(t)
+func TestProgramRemoved(t *testing.T) { onEach(t, testProgramRemoved) }
+
+func testProgramRemoved(t *testing.T, s *site) {
 	lab.Callee{At: atCallee, Calls: 100, HangUp: 20 * time.Millisecond}.Start(t)
 	if err := os.Remove(s.Path(agiBin + "adcredit")); err != nil {
 		t.Fatal(err)
@@ -127,7 +132,7 @@ func TestProgramRemoved(t *testing.T) {
 	got := s.call(t, lab.Caller{User: "1001", At: atOpen, Dial: "2000", Status: 403})
 	wantLines(t, "dialled by the open plan", got.dialled)
 	got = s.call(t, lab.Caller{User: "1001", At: atGuarded, Dial: "2000"})
-	wantLines(t, "asked", got.notes, "a2billing 1 account 4711 on PJSIP")
+	wantLines(t, "asked", got.notes, "a2billing 1 account 4711 on "+s.channel)
 	wantLines(t, "dialled by the guarded plan", got.dialled, "2000")
 
 	if err := os.Remove(s.Path(agiBin + "a2billing.php")); err != nil {
@@ -155,6 +160,7 @@ var unclean = []lab.Caller{
 	{User: "1001", Headers: []string{"Diversion: <sip:12%2034@127.0.0.20>"}},
 	{User: "1001", Dial: "2000,30,S(1)"},
 	{User: "1001", Dial: "2000&PJSIP%2f1000"},
+	{User: "1001", Dial: "2000&SIP%2f1000"},
 	{User: "1001", Dial: "2000%401000"},
 }
 
@@ -170,8 +176,9 @@ var lines = []lab.Caller{
 	{User: "1001", Dial: "2)%3a0%3a1%0aagi_accountcode%3a%208987344413"},
 }
 
-func TestForgedCallers(t *testing.T) {
-	s := newSite(t)
+func TestForgedCallers(t *testing.T) { onEach(t, testForgedCallers) }
+
+func testForgedCallers(t *testing.T, s *site) {
 	s.write(t, standIn+"outcome", "SUFFICIENT - answer\n")
 	s.CLI(t, "dialplan set global ADCREDIT_FAIL open")
 	lab.Callee{At: atCallee, Calls: 100, HangUp: 20 * time.Millisecond}.Start(t)
@@ -185,7 +192,12 @@ func TestForgedCallers(t *testing.T) {
 		wantLines(t, "asked", got.notes)
 		wantLines(t, "dialled", got.dialled)
 	}
+	unclean := slices.Clone(unclean)
 	for _, c := range lines {
+		if s.channel == "SIP" && c.Headers != nil { // chan_sip leaves %0a in a Diversion as it is
+			unclean = append(unclean, c)
+			continue
+		}
 		t.Run(c.User+" to "+c.Dial, func(t *testing.T) {
 			refused(t, c, atOpen)
 			refused(t, c, atGuarded)
@@ -201,7 +213,7 @@ func TestForgedCallers(t *testing.T) {
 				c.Status, want = 403, nil
 			}
 			got := s.call(t, c)
-			wantLines(t, "asked by the guarded plan", got.notes, "a2billing 1 account 4711 on PJSIP")
+			wantLines(t, "asked by the guarded plan", got.notes, "a2billing 1 account 4711 on "+s.channel)
 			wantLines(t, "dialled by the guarded plan", got.dialled, want...)
 		})
 	}
@@ -213,8 +225,9 @@ func TestForgedCallers(t *testing.T) {
 }
 
 // Emergency and toll-free numbers meet no AGI, whoever calls.
-func TestFreeNumbers(t *testing.T) {
-	s := newSite(t)
+func TestFreeNumbers(t *testing.T) { onEach(t, testFreeNumbers) }
+
+func testFreeNumbers(t *testing.T, s *site) {
 	s.write(t, standIn+"outcome", "BLOCKED -\n")
 	lab.Callee{At: atCallee, Calls: 100, HangUp: 20 * time.Millisecond}.Start(t)
 	for _, at := range []string{atOpen, atGuarded} {
@@ -230,8 +243,9 @@ func TestFreeNumbers(t *testing.T) {
 }
 
 // Whoever is not reached is 486 or 480, and never 5xx or 408.
-func TestCalleeNotReached(t *testing.T) {
-	s := newSite(t)
+func TestCalleeNotReached(t *testing.T) { onEach(t, testCalleeNotReached) }
+
+func testCalleeNotReached(t *testing.T, s *site) {
 	s.write(t, standIn+"outcome", "SUFFICIENT -\n")
 	lab.Callee{At: atBusy, Status: 486}.Start(t)
 	lab.Callee{At: atBroken, Status: 503}.Start(t)
@@ -242,8 +256,9 @@ func TestCalleeNotReached(t *testing.T) {
 }
 
 // From is no proof: only the address makes a caller the endpoint 1000.
-func TestUserNameOpensNothing(t *testing.T) {
-	s := newSite(t)
+func TestUserNameOpensNothing(t *testing.T) { onEach(t, testUserNameOpensNothing) }
+
+func testUserNameOpensNothing(t *testing.T, s *site) {
 	s.write(t, standIn+"outcome", "SUFFICIENT -\n")
 	got := s.call(t, lab.Caller{User: "1000", At: atNobody, Dial: "2000", Status: 401})
 	wantLines(t, "asked", got.notes)
