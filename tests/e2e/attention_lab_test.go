@@ -27,8 +27,10 @@ func (h *house) askEverybody(t *testing.T) {
 	h.api.start(t)
 }
 
-func TestWhoPressesTheDigitIsCredited(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan})
+func TestWhoPressesTheDigitIsCredited(t *testing.T) { onBoth(t, testWhoPressesTheDigitIsCredited) }
+
+func testWhoPressesTheDigitIsCredited(t *testing.T, on asterisk) {
+	h := newHouse(t, options{on: on, plan: openPlan})
 	h.askEverybody(t)
 	rec := lab.Record(t)
 	callee := lab.Callee{At: calleeAt, HangUp: 2 * time.Second}.Start(t)

@@ -1,5 +1,6 @@
 // Package e2e is the whole of adcredit on real parts: SIPp calls a real
-// Asterisk 22, whose dialplans are those of etc/asterisk, which runs the real
+// Asterisk 22, whose dialplans are those of etc/asterisk, or, for the calls that
+// matter most, an Asterisk 16 with chan_sip and etc/asterisk16. It runs the real
 // adcredit, which asks the real creditapi, which reads and credits A2Billing's
 // tables on a real MariaDB as the user of etc/a2billing's grants. What must come
 // of a call is read from the SIP messages and the sound on the wire, from

@@ -12,8 +12,10 @@ import (
 	"adcredit/tests/lab"
 )
 
-func TestWhoHangsUpInMidAdGetsNothing(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan, engine: lab.InnoDB})
+func TestWhoHangsUpInMidAdGetsNothing(t *testing.T) { onBoth(t, testWhoHangsUpInMidAdGetsNothing) }
+
+func testWhoHangsUpInMidAdGetsNothing(t *testing.T, on asterisk) {
+	h := newHouse(t, options{on: on, plan: openPlan, engine: lab.InnoDB})
 	rec := lab.Record(t)
 	accepted := h.recorded(t, "en/accepted").length()
 	lab.Caller{User: "1001", Dial: "2000", At: poorAt, PBX: pbxAt,
@@ -56,8 +58,10 @@ func TestWithoutTheProgram(t *testing.T) {
 	})
 }
 
-func TestWithoutCreditapi(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan})
+func TestWithoutCreditapi(t *testing.T) { onBoth(t, testWithoutCreditapi) }
+
+func testWithoutCreditapi(t *testing.T, on asterisk) {
+	h := newHouse(t, options{on: on, plan: openPlan})
 	h.api.kill()
 	rec := lab.Record(t)
 	lab.Caller{User: "1000", Dial: "2000", At: richAt, PBX: pbxAt, Status: 403}.Start(t).Wait(t)
@@ -113,8 +117,10 @@ func TestACompletionThatWaitsIsCreditedOnce(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan})
+func TestCheck(t *testing.T) { onBoth(t, testCheck) }
+
+func testCheck(t *testing.T, on asterisk) {
+	h := newHouse(t, options{on: on, plan: openPlan})
 	out, code := h.adcredit(t, "-check")
 	if code != 0 || strings.Count(out, "\n") < 7 || !strings.Contains(out, "ads/mangalou-en") {
 		t.Errorf("adcredit -check: exit code %d\n%s", code, out)

@@ -14,8 +14,8 @@ import (
 	"adcredit/tests/lab"
 )
 
-// figure prints a measured figure, and adds it to the file that
-// ADCREDIT_FIGURES names.
+// figure prints a measured figure, and adds it, behind the test's name, to the file
+// that ADCREDIT_FIGURES names.
 func figure(t *testing.T, format string, args ...any) {
 	t.Helper()
 	line := fmt.Sprintf(format, args...)
@@ -29,7 +29,7 @@ func figure(t *testing.T, format string, args ...any) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if _, err := fmt.Fprintln(file, line); err != nil {
+	if _, err := fmt.Fprintln(file, t.Name()+": "+line); err != nil {
 		t.Fatal(err)
 	}
 }

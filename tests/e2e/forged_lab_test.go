@@ -22,7 +22,11 @@ var forged = map[string]string{
 const richCard, poorCard = "8987344413", "9700203963"
 
 func TestAForgedCallerIsRefusedByTheOpenPlan(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan})
+	onBoth(t, testAForgedCallerIsRefusedByTheOpenPlan)
+}
+
+func testAForgedCallerIsRefusedByTheOpenPlan(t *testing.T, on asterisk) {
+	h := newHouse(t, options{on: on, plan: openPlan})
 	for name, user := range forged {
 		t.Run(name, func(t *testing.T) {
 			rec := lab.Record(t)
@@ -81,7 +85,11 @@ func TestAnUncleanCallerIsLeftToA2Billing(t *testing.T) {
 
 // The program has locks of its own, for dialplans that test nothing.
 func TestAForgedCallerIsRefusedByTheProgram(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan})
+	onBoth(t, testAForgedCallerIsRefusedByTheProgram)
+}
+
+func testAForgedCallerIsRefusedByTheProgram(t *testing.T, on asterisk) {
+	h := newHouse(t, options{on: on, plan: openPlan})
 	for name, user := range forged {
 		t.Run(name, func(t *testing.T) {
 			before := len(h.log(t))
@@ -104,8 +112,10 @@ func TestAForgedCallerIsRefusedByTheProgram(t *testing.T) {
 }
 
 // A phone is known by its address: who claims to be 1000 is still 1001.
-func TestFromIsNotBelieved(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan})
+func TestFromIsNotBelieved(t *testing.T) { onBoth(t, testFromIsNotBelieved) }
+
+func testFromIsNotBelieved(t *testing.T, on asterisk) {
+	h := newHouse(t, options{on: on, plan: openPlan})
 	lab.Caller{User: "1000", Dial: "2000", At: poorAt, PBX: pbxAt, HangUp: time.Second}.Start(t).Wait(t)
 	h.eventually(t, "ADCREDIT_STATUS", func() bool { return h.status(t) == "ABANDONED" })
 	if log := h.log(t); !strings.Contains(log, "agi_accountcode: "+poorCard) {

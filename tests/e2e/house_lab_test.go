@@ -40,6 +40,7 @@ type house struct {
 
 // Options are how houses differ.
 type options struct {
+	on     asterisk // asterisk22 unless said otherwise
 	plan   plan
 	engine lab.Engine  // "": MyISAM, as A2Billing ships
 	credit string      // of caller 1001; "": 0
@@ -50,6 +51,9 @@ type options struct {
 // newHouse builds one and opens it for calls. Callers speak English.
 func newHouse(t *testing.T, o options) *house {
 	t.Helper()
+	if o.on.name == "" {
+		o.on = asterisk22
+	}
 	if o.engine == "" {
 		o.engine = lab.MyISAM
 	}
@@ -80,7 +84,7 @@ func newHouse(t *testing.T, o options) *house {
 	if o.absent {
 		delete(mounts, agiBin+"adcredit")
 	}
-	h.pbx = asterisk(t, o.plan, db, mounts)
+	h.pbx = o.on.start(t, o.plan, db, mounts)
 	h.install(t, key)
 	if out := h.pbx.CLI(t, "agi set debug on"); !strings.Contains(out, "nabled") {
 		t.Fatalf("agi set debug on: %s", out)

@@ -11,5 +11,5 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Exit(lab.MainWith(m, []string{"adcredit/agi/adcredit", "adcredit/creditapi", "adcredit/tests/e2e/billing"},
-		lab.NeedMariaDB, lab.NeedAsterisk, lab.NeedSIPp))
+		lab.NeedMariaDB, lab.NeedAsterisk, lab.NeedAsterisk16, lab.NeedSIPp))
 }

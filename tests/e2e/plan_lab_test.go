@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +17,8 @@ import (
 	"adcredit/tests/lab"
 )
 
-// The addresses of etc/asterisk/pjsip.conf, as shipped, and two of ours.
+// The addresses of etc/asterisk/pjsip.conf and etc/asterisk16/sip.conf, as shipped,
+// and some of ours.
 const (
 	pbxAt    = "192.0.2.2:5060"
 	calleeAt = "192.0.2.1:5060"  // the carrier of its example
@@ -36,9 +39,9 @@ const (
 	guardedPlan plan = "a2billing"
 )
 
-// further is what an operator's own pjsip.conf adds: where calls go out, and
+// pjsipFurther is what an operator's own pjsip.conf adds: where calls go out, and
 // trunks.
-const further = `
+const pjsipFurther = `
 [carrier]
 type=endpoint
 transport=udp
@@ -97,9 +100,29 @@ endpoint=stranger-naive
 match=192.0.2.33
 `
 
-// extensions is what an operator's own extensions.conf has, as ours asks for
-// at its head. The context naive is one that never read it.
-const extensions = `#include adcredit.conf
+// chanSIPFurther is the same in sip.conf.
+const chanSIPFurther = `
+[carrier]
+type=peer
+host=192.0.2.1
+context=nowhere
+disallow=all
+allow=alaw,ulaw
+directmedia=no
+
+[trunk](adcredit-phone)
+host=192.0.2.20
+accountcode=9700203963
+
+[naive](adcredit-phone)
+host=192.0.2.21
+context=naive
+accountcode=9700203963
+`
+
+// extensions is what an operator's own extensions.conf has after ours. The
+// context naive is one that never read it.
+const extensions = `
 [globals](+)
 ADCREDIT_VIA=@carrier
 
@@ -109,35 +132,67 @@ exten => _X!,1,AGI(adcredit)
  same => n,Hangup(21)
 `
 
-// asterisk starts one with etc/asterisk as shipped but for what an operator
-// must choose: our own address, and the plan.
-func asterisk(t *testing.T, p plan, db *lab.Database, mounts map[string]string) *lab.PBX {
+// An asterisk is one of the two that adcredit is for, with the files that we ship
+// for it.
+type asterisk struct {
+	name    string // of a subtest
+	channel string // what its SIP channels are called
+	conf    string // its SIP's, in etc
+	bind    string // the line there that says where it listens
+	further string // what an operator's own adds to that
+}
+
+var (
+	asterisk22 = asterisk{name: "Asterisk 22", channel: "PJSIP", conf: "asterisk/pjsip.conf", bind: "bind=0.0.0.0:5060", further: pjsipFurther}
+	asterisk16 = asterisk{name: "Asterisk 16", channel: "SIP", conf: "asterisk16/sip.conf", bind: "bindaddr=0.0.0.0:5060", further: chanSIPFurther}
+)
+
+// onBoth makes a test's calls on the one and on the other: what comes of them must
+// be the same.
+func onBoth(t *testing.T, test func(*testing.T, asterisk)) {
+	for _, on := range []asterisk{asterisk22, asterisk16} {
+		t.Run(on.name, func(t *testing.T) { test(t, on) })
+	}
+}
+
+// start starts it with our files as shipped but for what an operator must choose:
+// our own address, and the plan.
+func (a asterisk) start(t *testing.T, p plan, db *lab.Database, mounts map[string]string) *lab.PBX {
 	t.Helper()
 	documentationAddresses(t)
-	dialplan, err := os.ReadFile("../../etc/asterisk/extensions.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile("../../etc/asterisk/pjsip.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pjsip := string(text)
-	for shipped, ours := range map[string]string{"bind=0.0.0.0:5060": "bind=" + pbxAt, "context=test": "context=" + string(p)} {
-		if strings.Count(pjsip, shipped) != 1 {
-			t.Fatalf("etc/asterisk/pjsip.conf should say %s once", shipped)
+	sip := shipped(t, a.conf)
+	address, _, _ := strings.Cut(a.bind, "=")
+	for ours, theirs := range map[string]string{address + "=" + pbxAt: a.bind, "\ncontext=" + string(p): "\ncontext=test"} {
+		if strings.Count(sip, theirs) != 1 {
+			t.Fatalf("etc/%s should say %s once", a.conf, theirs)
 		}
-		pjsip = strings.Replace(pjsip, shipped, ours, 1)
+		sip = strings.Replace(sip, theirs, ours, 1)
+	}
+	files := map[string]string{
+		"adcredit.conf":   shipped(t, "asterisk/extensions.conf"),
+		"extensions.conf": "#include adcredit.conf\n" + extensions,
+		path.Base(a.conf): sip + a.further,
+	}
+	chanSIP := a.channel == "SIP"
+	if chanSIP {
+		files["extensions.conf"] = shipped(t, "asterisk16/extensions.conf") + extensions
 	}
 	return lab.Asterisk(t, lab.AsteriskConfig{
-		Files: map[string]string{
-			"extensions.conf": extensions, "adcredit.conf": string(dialplan), "pjsip.conf": pjsip + further,
-		},
-		Mounts: mounts,
+		ChanSIP: chanSIP, Files: files, Mounts: mounts,
 		Env: []string{
-			fmt.Sprintf("BILLING_DATABASE=root@tcp(127.0.0.1:%d)/%s", db.Server.Port, db.Name), "BILLING_DIAL=PJSIP/%s@carrier",
+			fmt.Sprintf("BILLING_DATABASE=root@tcp(127.0.0.1:%d)/%s", db.Server.Port, db.Name), "BILLING_DIAL=" + a.channel + "/%s@carrier",
 		},
 	})
+}
+
+// shipped is a file of etc.
+func shipped(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../etc", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 var addressesOnce = sync.OnceValue(func() error {
