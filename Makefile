@@ -50,7 +50,7 @@ install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is t
 	install -d $(DESTDIR)$(SYSCONF)
 	for f in adcredit.toml creditapi.toml; do \
 		[ -e $(DESTDIR)$(SYSCONF)/$$f ] || install -m 644 etc/$$f $(DESTDIR)$(SYSCONF)/$$f; done
-	cp -r etc/README.md etc/asterisk etc/asterisk16 etc/a2billing $(DESTDIR)$(SYSCONF)/
+	cp -r etc/README.md etc/asterisk etc/asterisk16 etc/a2billing etc/ims $(DESTDIR)$(SYSCONF)/
 	install -D -m 644 -t $(DESTDIR)/etc/systemd/system etc/systemd/*
 	@[ -n "$(DESTDIR)" ] || ! [ -d /run/systemd/system ] || systemctl daemon-reload
 

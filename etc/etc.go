@@ -2,7 +2,8 @@
 // which both programs read it.
 //
 // [Files] are the files themselves: the two configurations with every key
-// explained, the dialplans, SIP for two Asterisks, the systemd units and A2Billing's side.
+// explained, the dialplans, SIP for two Asterisks, the systemd units, A2Billing's
+// side and an IMS core's.
 //
 // [File.Load] reads a configuration strictly: a key that nobody reads, a value
 // of the wrong type or one that cannot work is refused with file, line, key,
@@ -16,5 +17,5 @@ import "embed"
 
 // Files are the files of this folder that are installed, by their path in it.
 //
-//go:embed README.md adcredit.toml creditapi.toml asterisk asterisk16 a2billing systemd
+//go:embed README.md adcredit.toml creditapi.toml asterisk asterisk16 a2billing ims systemd
 var Files embed.FS

@@ -231,6 +231,9 @@ func (p *PBX) Path(inside string) string { return filepath.Join(p.Root, inside) 
 // Log is the path of Asterisk's full log.
 func (p *PBX) Log() string { return p.Path("/var/log/asterisk/full") }
 
+// PID is the number of Asterisk's process.
+func (p *PBX) PID() int { return p.cmd.Process.Pid }
+
 // Own gives a file or folder, named from outside, to the user whom Asterisk and
 // its AGI programs run as.
 func (p *PBX) Own(path string) error {

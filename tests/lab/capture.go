@@ -24,12 +24,13 @@ type Recording struct {
 
 	mu      sync.Mutex
 	packets []Packet
+	tcp     []Packet
 	lost    error
 	news    chan struct{} // closed and replaced when packets come in
 }
 
-// Record captures all UDP over IPv4 on the loopback interface of this lab until
-// [Recording.Stop] or the end of the test. Where the environment names a folder
+// Record captures all UDP and TCP over IPv4 on the loopback interface of this lab
+// until [Recording.Stop] or the end of the test. Where the environment names a folder
 // in ADCREDIT_LAB_KEEP, a test's recording is kept there as a pcap file.
 func Record(tb testing.TB) *Recording {
 	tb.Helper()
@@ -116,6 +117,10 @@ func (r *Recording) run() {
 func (r *Recording) add(p Packet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if p.tcp {
+		r.tcp = append(r.tcp, p)
+		return
+	}
 	r.packets = append(r.packets, p)
 	close(r.news)
 	r.news = make(chan struct{})
@@ -148,7 +153,15 @@ func (r *Recording) Stop() {
 	})
 }
 
-// Packets are those captured so far.
+// TCP are the TCP segments with something in them captured so far, in the order
+// in which they came.
+func (r *Recording) TCP() []Packet {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tcp[:len(r.tcp):len(r.tcp)]
+}
+
+// Packets are the UDP datagrams captured so far.
 func (r *Recording) Packets() []Packet {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,6 +1,6 @@
 // Package lab gives tests the real parts that adcredit works with: MariaDB and
-// MySQL with A2Billing's tables, Asterisk 22 and 16, SIPp, and a capture of what went
-// over the wire. A test package takes part by handing its tests to [Main]:
+// MySQL with A2Billing's tables, Asterisk 22 and 16, Kamailio, SIPp, and a capture of
+// what went over the wire. A test package takes part by handing its tests to [Main]:
 //
 //	func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB)) }
 //
@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ const (
 	NeedGalera                 // MariaDB and Galera's provider
 	NeedSystemd                // systemd-analyze; nothing of systemd runs
 	NeedAsterisk16             // an older Asterisk's own root, with chan_sip: see [Prepare]
+	NeedKamailio               // kamailio with its IMS modules
 )
 
 // Remedy is the way out when a part is missing.
@@ -47,6 +49,8 @@ var programs = map[Need][]string{
 	NeedSIPp:    {"sipp"},
 	NeedSystemd: {"systemd-analyze"},
 	NeedGalera:  {"mariadbd", "mariadb-install-db", "my_print_defaults", galeraProvider},
+	// The last is a module of a third package, which the S-CSCF needs too.
+	NeedKamailio: {"kamailio", kamailioModules + "ims_isc.so", kamailioModules + "presence.so"},
 }
 
 // Main runs m's tests in namespaces of their own and returns the exit code for
@@ -105,7 +109,7 @@ func ready(needs []Need) error {
 
 // program finds a program also where only root's PATH would look.
 func program(name string) (string, error) {
-	if name == galeraProvider { // a library, which nobody executes
+	if filepath.IsAbs(name) { // a library, which nobody executes
 		if _, err := os.Stat(name); err == nil {
 			return name, nil
 		}

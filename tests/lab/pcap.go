@@ -9,13 +9,14 @@ import (
 	"time"
 )
 
-// A Packet is one UDP datagram over IPv4.
+// A Packet is one UDP datagram, or one TCP segment that is not empty, over IPv4.
 type Packet struct {
 	Time     time.Time
 	From, To netip.AddrPort
 	Payload  []byte
 
-	frame []byte // with its Ethernet, IP and UDP headers
+	tcp   bool
+	frame []byte // with its Ethernet, IP and UDP or TCP headers
 }
 
 // pcap's own numbers: nanosecond times, Ethernet frames.
@@ -69,7 +70,7 @@ func ReadPcap(r io.Reader) ([]Packet, error) {
 		if _, err := io.ReadFull(r, frame); err != nil {
 			return packets, fmt.Errorf("read packet %d: %w", len(packets)+1, err)
 		}
-		if p, ok := parseFrame(frame); ok {
+		if p, ok := parseFrame(frame); ok && !p.tcp {
 			p.Time = time.Unix(int64(rec[0]), int64(rec[1]))
 			packets = append(packets, p)
 		}
@@ -77,23 +78,35 @@ func ReadPcap(r io.Reader) ([]Packet, error) {
 }
 
 // parseFrame takes an Ethernet frame apart; false unless it is a whole UDP
-// datagram over IPv4.
+// datagram, or a TCP segment with a payload, over IPv4.
 func parseFrame(frame []byte) (Packet, bool) {
-	const ethernet, udpHeader = 14, 8
+	const ethernet, udpHeader, tcpHeader = 14, 8, 20
+	const udp, tcp = 17, 6 // IP's numbers for them
 	if len(frame) < ethernet+20 || binary.BigEndian.Uint16(frame[12:]) != 0x0800 {
 		return Packet{}, false
 	}
 	ip := frame[ethernet:]
 	header, total := int(ip[0]&0x0f)*4, int(binary.BigEndian.Uint16(ip[2:]))
 	fragment := binary.BigEndian.Uint16(ip[6:]) & 0x3fff // more fragments, or an offset
-	if ip[0]>>4 != 4 || header < 20 || total > len(ip) || total < header+udpHeader || ip[9] != 17 || fragment != 0 {
+	if ip[0]>>4 != 4 || header < 20 || total > len(ip) || total < header+udpHeader || fragment != 0 {
 		return Packet{}, false
 	}
-	udp := ip[header:total]
+	body := ip[header:total]
+	size := udpHeader
+	switch protocol := ip[9]; {
+	case protocol == tcp && len(body) > tcpHeader:
+		size = int(body[12]>>4) * 4
+		if size < tcpHeader || size >= len(body) {
+			return Packet{}, false
+		}
+	case protocol != udp:
+		return Packet{}, false
+	}
 	return Packet{
-		From:    netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[12:16])), binary.BigEndian.Uint16(udp)),
-		To:      netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[16:20])), binary.BigEndian.Uint16(udp[2:])),
-		Payload: udp[udpHeader:],
+		From:    netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[12:16])), binary.BigEndian.Uint16(body)),
+		To:      netip.AddrPortFrom(netip.AddrFrom4([4]byte(ip[16:20])), binary.BigEndian.Uint16(body[2:])),
+		Payload: body[size:],
+		tcp:     ip[9] == tcp,
 		frame:   frame,
 	}, true
 }

@@ -54,13 +54,21 @@ func (m SIP) Status() int {
 
 // Header is the first value of a header by its long name, "" when absent.
 func (m SIP) Header(name string) string {
+	if values := m.Headers(name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// Headers are all values of a header by its long name, one for each line.
+func (m SIP) Headers(name string) (values []string) {
 	head, _, _ := strings.Cut(m.Text, "\r\n\r\n")
 	for line := range strings.Lines(head) {
 		if key, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(strings.TrimSpace(key), name) {
-			return strings.TrimSpace(value)
+			values = append(values, strings.TrimSpace(value))
 		}
 	}
-	return ""
+	return values
 }
 
 // CallID tells the calls apart: the two legs of a bridged call have one each.

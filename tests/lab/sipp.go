@@ -126,8 +126,6 @@ func (p *Phone) args(s Scenario, at netip.AddrPort) []string {
 // awaitPort waits until sipp listens at its UDP address.
 func (p *Phone) awaitPort(tb testing.TB, at netip.AddrPort) {
 	tb.Helper()
-	ip := at.Addr().As4()
-	entry := fmt.Sprintf(" %02X%02X%02X%02X:%04X ", ip[3], ip[2], ip[1], ip[0], at.Port())
 	deadline := time.After(10 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -138,11 +136,19 @@ func (p *Phone) awaitPort(tb testing.TB, at netip.AddrPort) {
 		case <-deadline:
 			tb.Fatalf("lab: phone %s does not listen at %s\n%s", p.name, at, p.logs())
 		case <-tick.C:
-			if bound, err := os.ReadFile("/proc/self/net/udp"); err == nil && strings.Contains(string(bound), entry) {
+			if Listening(at) {
 				return
 			}
 		}
 	}
+}
+
+// Listening says whether a UDP socket of this lab is bound to the address.
+func Listening(at netip.AddrPort) bool {
+	ip := at.Addr().As4()
+	entry := fmt.Sprintf(" %02X%02X%02X%02X:%04X ", ip[3], ip[2], ip[1], ip[0], at.Port())
+	bound, err := os.ReadFile("/proc/self/net/udp")
+	return err == nil && strings.Contains(string(bound), entry)
 }
 
 // Wait waits until all calls are done, and fails the test unless each went as

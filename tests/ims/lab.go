@@ -1,0 +1,386 @@
+package ims
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"adcredit/sounds"
+	"adcredit/tests/ims/hss"
+	"adcredit/tests/lab"
+)
+
+// The addresses of the lab, those of etc/ims.
+const (
+	HSSAt   = "127.0.0.5:3868"
+	PCSCFAt = "127.0.0.4:5060"
+	ICSCFAt = "127.0.0.3:5060"
+	SCSCFAt = "127.0.0.2:6060"
+	ASAt    = "127.0.0.9:5060"
+	APIAt   = "127.0.0.1:8080" // creditapi
+
+	Domain = "ims.test"
+)
+
+// Reward is what a heard ad pays.
+const Reward = "50.00000"
+
+const (
+	soundsDir = "/usr/local/share/adcredit/sounds"
+	spoolDir  = "/var/spool/adcredit"
+	agiBin    = "/usr/share/asterisk/agi-bin/"
+)
+
+// Programs and Needs are what lab.MainWith has to be given.
+var (
+	Programs = []string{"adcredit/agi/adcredit", "adcredit/creditapi"}
+	Needs    = []lab.Need{lab.NeedKamailio, lab.NeedAsterisk, lab.NeedMariaDB}
+)
+
+// Options are how labs differ. The zero value is the lab of the paper.
+type Options struct {
+	// Early plays the ad before the call is answered, as early media; else the
+	// call is answered first. It sets offer and answer of adcredit.toml.
+	Early bool
+	// Adcredit are further keys of adcredit.toml with their values as written
+	// there, e.g. {"offer": `"press"`}.
+	Adcredit map[string]string
+	// Brief plays the ad alone, without what is said before and after it, which
+	// saves a call some ten seconds.
+	Brief bool
+	// Globals are set in the dialplan, e.g. {"ADCREDIT_FAIL": "open"}.
+	Globals map[string]string
+	// Subscribers, when not "", stands in for etc/ims/subscribers.toml: a path.
+	Subscribers string
+	// Credit is what 1001 has; "" is none.
+	Credit string
+	// NoAS leaves Asterisk out, as when it is down.
+	NoAS bool
+}
+
+// A Lab is the running network.
+type Lab struct {
+	HSS     *hss.Server
+	PBX     *lab.PBX       // Asterisk; nil with NoAS
+	SQL     *sql.DB        // A2Billing's database, as an administrator
+	Rec     *lab.Recording // all that has gone over the wire
+	Parts   []Part
+	StartUp time.Duration // until the first call could be made
+
+	proxies map[string]*lab.Kamailio // by name: pcscf, icscf, scscf
+	api     *exec.Cmd
+}
+
+// A Part is something that runs, for people.
+type Part struct {
+	Name, Address string
+	PID           int // its first process
+}
+
+// Start builds a lab and opens it for calls; it ends with the test. Only one may
+// run at a time in a test package, since all have the same addresses.
+func Start(tb testing.TB, o Options) *Lab {
+	tb.Helper()
+	began := time.Now()
+	l := &Lab{proxies: map[string]*lab.Kamailio{}, Rec: lab.Record(tb)}
+	l.startHSS(tb, o)
+	lab.KamailioEtc(tb, files("etc/ims/kamailio"))
+	for name, at := range map[string]string{"pcscf": PCSCFAt, "icscf": ICSCFAt, "scscf": SCSCFAt} {
+		l.proxies[name] = lab.StartKamailio(tb, name)
+		l.Parts = append(l.Parts, Part{names[at], at, l.proxies[name].PID()})
+	}
+	l.startMoney(tb, o)
+	l.awaitCore(tb)
+	l.StartUp = time.Since(began)
+	return l
+}
+
+// names are what people call the addresses.
+var names = map[string]string{
+	HSSAt: "HSS", PCSCFAt: "P-CSCF", ICSCFAt: "I-CSCF", SCSCFAt: "S-CSCF", ASAt: "AS", APIAt: "creditapi",
+}
+
+// files is a folder of the source tree, wherever tests or commands are run.
+func files(path string) string {
+	_, here, _, ok := runtime.Caller(0)
+	if root := filepath.Dir(filepath.Dir(filepath.Dir(here))); ok && filepath.IsAbs(here) {
+		return filepath.Join(root, path)
+	}
+	return path // built with -trimpath: to be run from the top of the tree
+}
+
+// startHSS serves the subscribers from this very process.
+func (l *Lab) startHSS(tb testing.TB, o Options) {
+	tb.Helper()
+	if o.Subscribers == "" {
+		o.Subscribers = files("etc/ims/subscribers.toml")
+	}
+	subscribers, err := hss.Load(o.Subscribers)
+	if err != nil {
+		tb.Fatal("ims: ", err)
+	}
+	listener, err := net.Listen("tcp", HSSAt)
+	if err != nil {
+		tb.Fatal("ims: the HSS: ", err)
+	}
+	host, _, _ := net.SplitHostPort(HSSAt)
+	l.HSS = hss.New(hss.Options{Subscribers: subscribers, Realm: Domain, Host: host, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = l.HSS.Serve(ctx, listener) // ends by stop
+	}()
+	tb.Cleanup(func() {
+		stop()
+		<-served
+	})
+	l.Parts = append(l.Parts, Part{"HSS", HSSAt, os.Getpid()})
+}
+
+// awaitCore waits until calls can go through: an S-CSCF whose HSS or AS is not
+// ready yet would send the first ones another way.
+func (l *Lab) awaitCore(tb testing.TB) {
+	tb.Helper()
+	for name, at := range map[string]string{"pcscf": PCSCFAt, "icscf": ICSCFAt, "scscf": SCSCFAt} {
+		address := netip.MustParseAddrPort(at)
+		l.proxies[name].Await(tb, "listens at "+at, func() bool { return lab.Listening(address) })
+	}
+	for name, at := range map[string]string{"icscf": ICSCFAt, "scscf": SCSCFAt} {
+		host, _, _ := net.SplitHostPort(at)
+		l.proxies[name].Await(tb, "its Diameter peer is open", func() bool { return l.answered(host) })
+	}
+}
+
+// answered says whether the HSS has answered a node's first Diameter message, its
+// CER, which is what opens a peer. It comes from any address, so it is known by
+// its Origin-Host.
+func (l *Lab) answered(host string) bool {
+	server := netip.MustParseAddrPort(HSSAt)
+	var client netip.AddrPort
+	for _, p := range l.Rec.TCP() {
+		switch {
+		case p.To == server && bytes.Contains(p.Payload, []byte(host)):
+			client = p.From
+		case p.From == server && client.IsValid() && p.To == client:
+			return true
+		}
+	}
+	return false
+}
+
+// startMoney starts MariaDB, creditapi and Asterisk with adcredit, as an operator
+// who follows the README.
+func (l *Lab) startMoney(tb testing.TB, o Options) {
+	tb.Helper()
+	db := lab.MariaDB(tb).Database(tb, "mya2billing")
+	lab.LoadA2Billing(tb, db, lab.InnoDB)
+	l.SQL = db.DB(tb)
+	if o.Credit == "" {
+		o.Credit = "0"
+	}
+	l.Exec(tb, `UPDATE cc_card SET language = 'en', credit = IF(useralias = '1001', ?, credit)`, o.Credit)
+	database := db.Owner().SocketURL()
+	creditapi(tb, database, "migrate")
+	dir := tb.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		tb.Fatal("ims: ", err)
+	}
+	if err := sounds.CopyTo(dir); err != nil {
+		tb.Fatal("ims: ", err)
+	}
+	creditapi(tb, database, "campaign", "add", "-name", "mangalou", "-reward", Reward, "-budget", "100000",
+		"-sound", "en="+filepath.Join(dir, "ads/mangalou-en.wav"), "-sound", "fr="+filepath.Join(dir, "ads/mangalou-fr.wav"))
+	key := creditapi(tb, database, "key", "add", "-name", "ims", "-scope", "agi", "-node", "ast1")
+	l.serve(tb, database)
+	if !o.NoAS {
+		l.startAS(tb, o, dir, key)
+	}
+}
+
+// serve starts creditapi and waits until it answers.
+func (l *Lab) serve(tb testing.TB, database string) {
+	tb.Helper()
+	log, err := os.Create(filepath.Join(tb.TempDir(), "creditapi.log"))
+	if err != nil {
+		tb.Fatal("ims: ", err)
+	}
+	defer log.Close()
+	l.api = exec.Command(lab.Program("creditapi"), "serve")
+	l.api.Env = apiEnv(database)
+	l.api.Stdout, l.api.Stderr = log, log
+	if err := l.api.Start(); err != nil {
+		tb.Fatal("ims: start creditapi: ", err)
+	}
+	tb.Cleanup(func() {
+		_ = l.api.Process.Kill()
+		_ = l.api.Wait()
+		if text, err := os.ReadFile(log.Name()); tb.Failed() && err == nil {
+			tb.Logf("creditapi's log:\n%s", text)
+		}
+	})
+	l.Parts = append(l.Parts, Part{"creditapi", APIAt, l.api.Process.Pid})
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
+		conn, err := net.Dial("tcp", APIAt)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			tb.Fatalf("ims: creditapi does not answer: %v", err)
+		}
+	}
+}
+
+// creditapi runs one of its commands and returns what it prints.
+func creditapi(tb testing.TB, database string, args ...string) string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, lab.Program("creditapi"), args...)
+	cmd.Env = apiEnv(database)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		tb.Fatalf("ims: creditapi %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out)
+}
+
+func apiEnv(database string) []string {
+	return []string{"PATH=/usr/bin:/bin", "CREDITAPI_DATABASE=" + database, "CREDITAPI_LISTEN=" + APIAt}
+}
+
+// startAS starts Asterisk as etc/ims/README.md says.
+func (l *Lab) startAS(tb testing.TB, o Options, sounds, key string) {
+	tb.Helper()
+	plan := text(tb, "etc/ims/asterisk/extensions.conf")
+	for name, value := range o.Globals {
+		plan += fmt.Sprintf("\n[globals](+)\n%s=%s\n", name, value)
+	}
+	l.PBX = lab.Asterisk(tb, lab.AsteriskConfig{
+		Files: map[string]string{
+			"pjsip.conf":      text(tb, "etc/ims/asterisk/pjsip.conf"),
+			"extensions.conf": plan,
+			"adcredit.conf":   text(tb, "etc/asterisk/extensions.conf"),
+		},
+		Modules: []string{"func_cut.so"},
+		Mounts:  map[string]string{soundsDir: sounds, agiBin + "adcredit": lab.Program("adcredit")},
+	})
+	l.Parts = append(l.Parts, Part{"AS", ASAt, l.PBX.PID()})
+	l.install(tb, o, key)
+	l.PBX.CLI(tb, "agi set debug on")
+}
+
+// prompt is one that adcredit.toml names around an ad.
+var prompt = regexp.MustCompile(`(?m)^(offer|offer_auto|accepted|thanks|balance) = "[^"]*"`)
+
+// install lays out adcredit's files for user asterisk.
+func (l *Lab) install(tb testing.TB, o Options, key string) {
+	tb.Helper()
+	keys := map[string]string{
+		"node": `"ast1"`, "log": `"/var/log/asterisk/adcredit"`, // the root has no syslog
+		"identity": `["pai=alias"]`, "offer": `"auto"`,
+	}
+	if o.Early {
+		keys["answer"] = `"progress"`
+	}
+	for name, value := range o.Adcredit {
+		keys[name] = value
+	}
+	conf, tables, _ := strings.Cut(text(tb, "etc/adcredit.toml"), "\n[")
+	for name, value := range keys {
+		line := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` = .*$`)
+		if name == "node" { // its default is the host's name, so it stands commented out
+			line = regexp.MustCompile(`(?m)^# node = .*$`)
+		}
+		if !line.MatchString(conf) {
+			tb.Fatalf("ims: etc/adcredit.toml has no key %s", name)
+		}
+		conf = line.ReplaceAllLiteralString(conf, name+" = "+value)
+	}
+	if o.Brief {
+		tables = prompt.ReplaceAllString(tables, `$1 = ""`)
+	}
+	spool := l.PBX.Path(spoolDir)
+	if err := os.MkdirAll(spool, 0o700); err != nil {
+		tb.Fatal("ims: ", err)
+	}
+	for path, content := range map[string]string{"/etc/adcredit/adcredit.toml": conf + "\n[" + tables, "/etc/adcredit/key": key} {
+		path = l.PBX.Path(path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			tb.Fatal("ims: ", err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			tb.Fatal("ims: ", err)
+		}
+		if err := l.PBX.Own(path); err != nil {
+			tb.Fatal("ims: ", err)
+		}
+	}
+	if err := l.PBX.Own(spool); err != nil {
+		tb.Fatal("ims: ", err)
+	}
+}
+
+func text(tb testing.TB, path string) string {
+	tb.Helper()
+	b, err := os.ReadFile(files(path))
+	if err != nil {
+		tb.Fatal("ims: ", err)
+	}
+	return string(b)
+}
+
+// Exec runs a statement on A2Billing's database.
+func (l *Lab) Exec(tb testing.TB, query string, args ...any) {
+	tb.Helper()
+	if _, err := l.SQL.Exec(query, args...); err != nil {
+		tb.Fatalf("ims: %s: %v", query, err)
+	}
+}
+
+// Value is the one value of a query, as text; "" for NULL.
+func (l *Lab) Value(tb testing.TB, query string, args ...any) string {
+	tb.Helper()
+	var v sql.NullString
+	if err := l.SQL.QueryRow(query, args...).Scan(&v); err != nil {
+		tb.Fatalf("ims: %s: %v", query, err)
+	}
+	return v.String
+}
+
+// Credit is the credit of an account by its alias, e.g. "1001".
+func (l *Lab) Credit(tb testing.TB, alias string) string {
+	tb.Helper()
+	return l.Value(tb, `SELECT credit FROM cc_card WHERE useralias = ?`, alias)
+}
+
+// Log is what Asterisk has logged so far, with AGI's lines; "" with NoAS.
+func (l *Lab) Log(tb testing.TB) string {
+	tb.Helper()
+	if l.PBX == nil {
+		return ""
+	}
+	b, err := os.ReadFile(l.PBX.Log())
+	if err != nil {
+		tb.Fatal("ims: ", err)
+	}
+	return string(b)
+}
