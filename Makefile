@@ -18,6 +18,18 @@ build: ## bin/adcredit and bin/creditapi, static, for this machine
 demo: build ## the main job on your screen, in half a minute
 	@$(GO) run ./tests/demo -bin bin
 
+ims: imslab ## the paper's IMS network and its two calls, as they go over the wire
+	@bin/imslab show
+
+ims-up: imslab ## the same network, and it stays: says how to play with it
+	@bin/imslab up
+
+ims-down: ## end it; nothing is left
+	@[ ! -x bin/imslab ] || bin/imslab down
+
+imslab: build
+	@tests/install && CGO_ENABLED=0 $(GO) build -o bin/ ./tests/ims/imslab
+
 test: ## everything, on real parts; installs what it lacks; prints seconds per part
 	@tests/run all
 
@@ -57,4 +69,4 @@ install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is t
 clean: ## remove what build made
 	rm -rf bin
 
-.PHONY: help build demo test check lint race fuzz bench faults cluster install clean
+.PHONY: help build demo ims ims-up ims-down imslab test check lint race fuzz bench faults cluster install clean

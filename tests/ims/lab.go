@@ -84,12 +84,6 @@ type Lab struct {
 	api     *exec.Cmd
 }
 
-// A Part is something that runs, for people.
-type Part struct {
-	Name, Address string
-	PID           int // its first process
-}
-
 // Start builds a lab and opens it for calls; it ends with the test. Only one may
 // run at a time in a test package, since all have the same addresses.
 func Start(tb testing.TB, o Options) *Lab {
@@ -98,9 +92,9 @@ func Start(tb testing.TB, o Options) *Lab {
 	l := &Lab{proxies: map[string]*lab.Kamailio{}, Rec: lab.Record(tb)}
 	l.startHSS(tb, o)
 	lab.KamailioEtc(tb, files("etc/ims/kamailio"))
-	for name, at := range map[string]string{"pcscf": PCSCFAt, "icscf": ICSCFAt, "scscf": SCSCFAt} {
-		l.proxies[name] = lab.StartKamailio(tb, name)
-		l.Parts = append(l.Parts, Part{names[at], at, l.proxies[name].PID()})
+	for _, c := range cscfs {
+		l.proxies[c.file] = lab.StartKamailio(tb, c.file)
+		l.Parts = append(l.Parts, Part{c.name, c.at, l.proxies[c.file].PID()})
 	}
 	l.startMoney(tb, o)
 	l.awaitCore(tb)
@@ -108,9 +102,9 @@ func Start(tb testing.TB, o Options) *Lab {
 	return l
 }
 
-// names are what people call the addresses.
-var names = map[string]string{
-	HSSAt: "HSS", PCSCFAt: "P-CSCF", ICSCFAt: "I-CSCF", SCSCFAt: "S-CSCF", ASAt: "AS", APIAt: "creditapi",
+// cscfs are the three Kamailio, by the names of their configurations.
+var cscfs = []struct{ file, name, at string }{
+	{"pcscf", "P-CSCF", PCSCFAt}, {"icscf", "I-CSCF", ICSCFAt}, {"scscf", "S-CSCF", SCSCFAt},
 }
 
 // files is a folder of the source tree, wherever tests or commands are run.
@@ -155,13 +149,12 @@ func (l *Lab) startHSS(tb testing.TB, o Options) {
 // ready yet would send the first ones another way.
 func (l *Lab) awaitCore(tb testing.TB) {
 	tb.Helper()
-	for name, at := range map[string]string{"pcscf": PCSCFAt, "icscf": ICSCFAt, "scscf": SCSCFAt} {
-		address := netip.MustParseAddrPort(at)
-		l.proxies[name].Await(tb, "listens at "+at, func() bool { return lab.Listening(address) })
-	}
-	for name, at := range map[string]string{"icscf": ICSCFAt, "scscf": SCSCFAt} {
-		host, _, _ := net.SplitHostPort(at)
-		l.proxies[name].Await(tb, "its Diameter peer is open", func() bool { return l.answered(host) })
+	for _, c := range cscfs {
+		at := netip.MustParseAddrPort(c.at)
+		l.proxies[c.file].Await(tb, "listens at "+c.at, func() bool { return lab.Listening(at) })
+		if c.file != "pcscf" {
+			l.proxies[c.file].Await(tb, "its Diameter peer is open", func() bool { return l.answered(at.Addr().String()) })
+		}
 	}
 }
 
@@ -186,7 +179,9 @@ func (l *Lab) answered(host string) bool {
 // who follows the README.
 func (l *Lab) startMoney(tb testing.TB, o Options) {
 	tb.Helper()
-	db := lab.MariaDB(tb).Database(tb, "mya2billing")
+	server := lab.MariaDB(tb)
+	db := server.Database(tb, "mya2billing")
+	l.Parts = append(l.Parts, Part{"MariaDB", server.Socket, server.PID()})
 	lab.LoadA2Billing(tb, db, lab.InnoDB)
 	l.SQL = db.DB(tb)
 	if o.Credit == "" {

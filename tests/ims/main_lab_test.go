@@ -11,5 +11,5 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(lab.MainWith(m, ims.Programs, append(ims.Needs, lab.NeedSIPp)...))
+	os.Exit(lab.MainWith(m, append(ims.Programs, "adcredit/tests/ims/imslab"), append(ims.Needs, lab.NeedSIPp)...))
 }

@@ -55,7 +55,14 @@ func (l *Lab) UE(tb testing.TB, user string) *UE {
 	if err != nil || n < 1000 || n > 1099 {
 		tb.Fatalf("ims: UE %q: write 1000 to 1099", user)
 	}
-	return NewUE(tb, user, fmt.Sprintf("127.0.0.%d:5060", 11+n-1000), 300+140*float64(n-1000))
+	return NewUE(tb, user, Address(user), 300+140*float64(n-1000))
+}
+
+// Address is where the phone of a user is: that of 1000 at 127.0.0.11:5060, and so
+// on.
+func Address(user string) string {
+	n, _ := strconv.Atoi(user)
+	return fmt.Sprintf("127.0.0.%d:5060", 11+n-1000)
 }
 
 // NewUE makes a phone at an address of its own, with the tone that it says in

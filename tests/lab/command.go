@@ -2,30 +2,34 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// programsOf brings the folder of a command's programs into its lab.
-func programsOf(bin string) { os.Setenv(programsEnv, bin) }
-
 // Command is [MainWith] for a program that shows the lab to people: it runs show
 // as a test would run, in namespaces of its own, and returns the exit code. Bin is
 // the folder of the programs that [Program] finds. What a test would log goes to
-// log. When this process ends, however it ends, nothing of the lab is left.
+// log. When this process ends, however it ends, nothing of the lab is left; ended by
+// a signal it returns 130.
 func Command(bin string, log io.Writer, show func(tb testing.TB), needs ...Need) int {
 	run := func() (int, error) {
 		if !isolated() {
-			programsOf(bin)
+			os.Setenv(programsEnv, bin)
 			if err := ready(needs); err != nil {
 				return 1, err
 			}
-			return isolate()
+			code, err := isolate()
+			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+				return 130, nil // somebody has asked it to end
+			}
+			return code, err
 		}
 		if err := enter(); err != nil {
 			return 1, err

@@ -172,6 +172,9 @@ func (s *Server) end(sig syscall.Signal) {
 	_ = s.root.Close()
 }
 
+// PID is the number of the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Root is a connection pool of the user root, with no database chosen. It ends
 // with the server.
 func (s *Server) Root() *sql.DB { return s.root }
