@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(lab.Main(m, lab.NeedAsterisk, lab.NeedAsterisk16, lab.NeedSIPp, lab.NeedMariaDB, lab.NeedMySQL))
+	os.Exit(lab.Main(m, lab.NeedAsterisk, lab.NeedAsterisk16, lab.NeedSIPp, lab.NeedMariaDB, lab.NeedMySQL, lab.NeedKamailio))
 }
 
 // Who calls from where. The two strangers may write any caller ID.

@@ -154,7 +154,7 @@ func startRelay(t *testing.T, config string) {
 	t.Helper()
 	program, err := exec.LookPath("kamailio")
 	if err != nil {
-		t.Fatal("Kamailio is missing; run tests/install: ", err)
+		t.Fatal(err)
 	}
 	dir, err := os.MkdirTemp("", "relay-") // short: it has sockets in there
 	if err != nil {
