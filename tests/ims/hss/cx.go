@@ -176,7 +176,7 @@ func (s *Server) multimediaAuth(r request) []diameter.AVP {
 	i := st.s.IMPIs[r.impi]
 	asked := r.AVPs.Group(diameter.AuthDataItem)
 	scheme := i.Scheme
-	if text := asked.Text(diameter.AuthenticationScheme); text != "" && text != "Unknown" {
+	if text := asked.Text(diameter.AuthenticationScheme); text != "" && !strings.EqualFold(text, "unknown") { // Kamailio writes it small
 		if err := scheme.UnmarshalText([]byte(text)); err != nil {
 			return experimental(diameter.AuthSchemeNotSupported, s.named(r)...)
 		}
