@@ -82,6 +82,7 @@ type Lab struct {
 
 	proxies map[string]*lab.Kamailio // by name: pcscf, icscf, scscf
 	api     *exec.Cmd
+	stopHSS func()
 }
 
 // Start builds a lab and opens it for calls; it ends with the test. Only one may
@@ -126,23 +127,42 @@ func (l *Lab) startHSS(tb testing.TB, o Options) {
 	if err != nil {
 		tb.Fatal("ims: ", err)
 	}
+	host, _, _ := net.SplitHostPort(HSSAt)
+	l.HSS = hss.New(hss.Options{Subscribers: subscribers, Realm: Domain, Host: host, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	l.serveHSS(tb)
+	tb.Cleanup(func() { l.stopHSS() })
+	l.Parts = append(l.Parts, Part{"HSS", HSSAt, os.Getpid()})
+}
+
+// serveHSS lets peers connect until stopHSS.
+func (l *Lab) serveHSS(tb testing.TB) {
+	tb.Helper()
 	listener, err := net.Listen("tcp", HSSAt)
 	if err != nil {
 		tb.Fatal("ims: the HSS: ", err)
 	}
-	host, _, _ := net.SplitHostPort(HSSAt)
-	l.HSS = hss.New(hss.Options{Subscribers: subscribers, Realm: Domain, Host: host, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		_ = l.HSS.Serve(ctx, listener) // ends by stop
 	}()
-	tb.Cleanup(func() {
+	l.stopHSS = func() {
 		stop()
 		<-served
-	})
-	l.Parts = append(l.Parts, Part{"HSS", HSSAt, os.Getpid()})
+	}
+}
+
+// StopHSS takes the HSS down, as for maintenance: it takes leave of its peers by
+// DPR. It keeps what it knows.
+func (l *Lab) StopHSS() { l.stopHSS() }
+
+// StartHSS brings it back and waits until the core has found it again.
+func (l *Lab) StartHSS(tb testing.TB) {
+	tb.Helper()
+	since := time.Now()
+	l.serveHSS(tb)
+	l.awaitPeers(tb, since)
 }
 
 // awaitCore waits until calls can go through: an S-CSCF whose HSS or AS is not
@@ -152,8 +172,17 @@ func (l *Lab) awaitCore(tb testing.TB) {
 	for _, c := range cscfs {
 		at := netip.MustParseAddrPort(c.at)
 		l.proxies[c.file].Await(tb, "listens at "+c.at, func() bool { return lab.Listening(at) })
+	}
+	l.awaitPeers(tb, time.Time{})
+}
+
+// awaitPeers waits until the HSS and its peers have found each other, since then.
+func (l *Lab) awaitPeers(tb testing.TB, since time.Time) {
+	tb.Helper()
+	for _, c := range cscfs {
 		if c.file != "pcscf" {
-			l.proxies[c.file].Await(tb, "its Diameter peer is open", func() bool { return l.answered(at.Addr().String()) })
+			host := netip.MustParseAddrPort(c.at).Addr().String()
+			l.proxies[c.file].Await(tb, "its Diameter peer is open", func() bool { return l.answered(host, since) })
 		}
 	}
 }
@@ -161,11 +190,12 @@ func (l *Lab) awaitCore(tb testing.TB) {
 // answered says whether the HSS has answered a node's first Diameter message, its
 // CER, which is what opens a peer. It comes from any address, so it is known by
 // its Origin-Host.
-func (l *Lab) answered(host string) bool {
+func (l *Lab) answered(host string, since time.Time) bool {
 	server := netip.MustParseAddrPort(HSSAt)
 	var client netip.AddrPort
 	for _, p := range l.Rec.TCP() {
 		switch {
+		case p.Time.Before(since):
 		case p.To == server && bytes.Contains(p.Payload, []byte(host)):
 			client = p.From
 		case p.From == server && client.IsValid() && p.To == client:
@@ -291,7 +321,9 @@ func (l *Lab) install(tb testing.TB, o Options, key string) {
 	tb.Helper()
 	keys := map[string]string{
 		"node": `"ast1"`, "log": `"/var/log/asterisk/adcredit"`, // the root has no syslog
-		"identity": `["pai=alias"]`, "offer": `"auto"`,
+		"identity": `["served_user=impu", "pai=impu"]`, "core_endpoints": `["core"]`,
+		"impu": `["sip:*@ims.test=alias:*", "tel:+22177000*=alias:*"]`, "icid": "true",
+		"offer": `"auto"`,
 	}
 	if o.Early {
 		keys["answer"] = `"progress"`
