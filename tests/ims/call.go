@@ -322,6 +322,19 @@ func (c *Call) Request(tb testing.TB, method, more string) lab.SIP {
 	return answer
 }
 
+// RequestBy sends a request within the call by another route than the call's.
+func (c *Call) RequestBy(tb testing.TB, method string, routes []string) lab.SIP {
+	tb.Helper()
+	c.mu.Lock()
+	c.seq++
+	own := c.routes
+	c.routes = routes
+	text := c.message(method, c.seq, "")
+	c.routes = own
+	c.mu.Unlock()
+	return c.transact(tb, text, netip.MustParseAddrPort(c.ue.Proxy))
+}
+
 // Reinvite offers the same session again, with another direction, e.g. sendonly
 // to hold the call and sendrecv to take it up.
 func (c *Call) Reinvite(tb testing.TB, direction string) lab.SIP {

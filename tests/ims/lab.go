@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +166,24 @@ func (l *Lab) StartHSS(tb testing.TB) {
 	l.awaitPeers(tb, since)
 }
 
+// Subscribers writes etc/ims/subscribers.toml with a value replaced wherever it
+// stands, for Options or the HSS's Provision, and returns its path. Kamailio 5.6.3
+// asks for a profile only when a user registers who was not registered, some
+// seconds after leaving; it does not know PPR.
+func Subscribers(tb testing.TB, old, new string) string {
+	tb.Helper()
+	was, now := "= "+strconv.Quote(old)+"\n", "= "+strconv.Quote(new)+"\n"
+	file := text(tb, "etc/ims/subscribers.toml")
+	if !strings.Contains(file, was) {
+		tb.Fatalf("ims: etc/ims/subscribers.toml has no value %q", old)
+	}
+	path := filepath.Join(tb.TempDir(), "subscribers.toml")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(file, was, now)), 0o600); err != nil {
+		tb.Fatal("ims: ", err)
+	}
+	return path
+}
+
 // awaitCore waits until calls can go through: an S-CSCF whose HSS or AS is not
 // ready yet would send the first ones another way.
 func (l *Lab) awaitCore(tb testing.TB) {
@@ -305,7 +324,7 @@ func (l *Lab) startAS(tb testing.TB, o Options, sounds, key string) {
 			"extensions.conf": plan,
 			"adcredit.conf":   text(tb, "etc/asterisk/extensions.conf"),
 		},
-		Modules: []string{"func_cut.so"},
+		Modules: []string{"func_cut.so", "res_pjsip_authenticator_digest.so"},
 		Mounts:  map[string]string{soundsDir: sounds, agiBin + "adcredit": lab.Program("adcredit")},
 	})
 	l.Parts = append(l.Parts, Part{"AS", ASAt, l.PBX.PID()})

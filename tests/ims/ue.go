@@ -45,7 +45,6 @@ type UE struct {
 	answers  map[string]string       // to requests already answered, by transaction
 	calls    map[string]*Call        // by Call-ID
 	incoming chan *Call
-	expires  int // as the last REGISTER was granted
 	regID    string
 	regSeq   int
 }
