@@ -121,6 +121,17 @@ func TestCore(t *testing.T) {
 		}
 	})
 
+	t.Run("an identity that the AS loses is the one of the mark", func(t *testing.T) {
+		for _, step := range []string{
+			"2505,1,Set(__ISC_ROUTE=${PJSIP_HEADER(read,Route,2)})", "2505,2,Dial(PJSIP/core/sip:1001@ims.test,20,b(isc-out^s^1))",
+		} {
+			l.PBX.CLI(t, "dialplan add extension "+step+" into isc")
+		}
+		got := connect(t, alice, "2505", bob, ims.Invitation{From: "<sip:1777@ims.test>"})
+		want(t, between(t, l, ims.ASAt, ims.SCSCFAt), map[string]string{"P-Asserted-Identity": ""})
+		want(t, got, map[string]string{"P-Asserted-Identity": "<sip:1000@ims.test>"})
+	})
+
 	// From here on nobody may be called.
 	mallory := ims.NewUE(t, "1000", "127.0.0.66:5060", 700)
 	const mark = "Route: <sip:iscmark@127.0.0.2:6060;lr;s=1;h=0;d=0;a=7369703a3130303040696d732e74657374>"
@@ -237,7 +248,8 @@ func TestServiceThatRefusesOrIsDown(t *testing.T) {
 
 // With SESSION_TERMINATED nobody calls unpaid.
 func TestServiceDownEndsTheCall(t *testing.T) {
-	l := ims.Start(t, ims.Options{NoAS: true, Subscribers: ims.Subscribers(t, "SESSION_CONTINUED", "SESSION_TERMINATED")})
+	l := ims.Start(t, ims.Options{NoAS: true,
+		Subscribers: ims.Subscribers(t, `default_handling = "SESSION_CONTINUED"`, `default_handling = "SESSION_TERMINATED"`)})
 	alice, bob := l.UE(t, "1000"), l.UE(t, "1001")
 	alice.Register(t)
 	bob.Register(t)
