@@ -509,6 +509,9 @@ func (c *Call) Heard() lab.Audio { return c.media.heard() }
 // Said is the same without its times: one packet after the other; see [Find].
 func (c *Call) Said() []int16 { return c.media.samples() }
 
+// Hz is the tone that the other side should hear.
+func (c *Call) Hz() float64 { return c.ue.hz }
+
 // Press sends a key as RFC 4733 has it, for 100 ms.
 func (c *Call) Press(tb testing.TB, digit string) {
 	tb.Helper()

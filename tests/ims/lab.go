@@ -83,6 +83,8 @@ type Lab struct {
 	proxies map[string]*lab.Kamailio // by name: pcscf, icscf, scscf
 	api     *exec.Cmd
 	stopHSS func()
+
+	database, key string // creditapi's, and the node's
 }
 
 // Start builds a lab and opens it for calls; it ends with the test. Only one may
@@ -236,6 +238,7 @@ func (l *Lab) startMoney(tb testing.TB, o Options) {
 	}
 	l.Exec(tb, `UPDATE cc_card SET language = 'en', credit = IF(useralias = '1001', ?, credit)`, o.Credit)
 	database := db.Owner().SocketURL()
+	l.database = database
 	creditapi(tb, database, "migrate")
 	dir := tb.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
@@ -247,14 +250,15 @@ func (l *Lab) startMoney(tb testing.TB, o Options) {
 	creditapi(tb, database, "campaign", "add", "-name", "mangalou", "-reward", Reward, "-budget", "100000",
 		"-sound", "en="+filepath.Join(dir, "ads/mangalou-en.wav"), "-sound", "fr="+filepath.Join(dir, "ads/mangalou-fr.wav"))
 	key := creditapi(tb, database, "key", "add", "-name", "ims", "-scope", "agi", "-node", "ast1")
-	l.serve(tb, database)
+	l.StartAPI(tb)
 	if !o.NoAS {
 		l.startAS(tb, o, dir, key)
 	}
 }
 
-// serve starts creditapi and waits until it answers.
-func (l *Lab) serve(tb testing.TB, database string) {
+// StartAPI starts creditapi, also once more after [Lab.StopAPI], and waits until it
+// answers.
+func (l *Lab) StartAPI(tb testing.TB) {
 	tb.Helper()
 	log, err := os.Create(filepath.Join(tb.TempDir(), "creditapi.log"))
 	if err != nil {
@@ -262,14 +266,13 @@ func (l *Lab) serve(tb testing.TB, database string) {
 	}
 	defer log.Close()
 	l.api = exec.Command(lab.Program("creditapi"), "serve")
-	l.api.Env = apiEnv(database)
+	l.api.Env = apiEnv(l.database)
 	l.api.Stdout, l.api.Stderr = log, log
 	if err := l.api.Start(); err != nil {
 		tb.Fatal("ims: start creditapi: ", err)
 	}
 	tb.Cleanup(func() {
-		_ = l.api.Process.Kill()
-		_ = l.api.Wait()
+		l.StopAPI()
 		if text, err := os.ReadFile(log.Name()); tb.Failed() && err == nil {
 			tb.Logf("creditapi's log:\n%s", text)
 		}
@@ -287,6 +290,12 @@ func (l *Lab) serve(tb testing.TB, database string) {
 			tb.Fatalf("ims: creditapi does not answer: %v", err)
 		}
 	}
+}
+
+// StopAPI kills creditapi.
+func (l *Lab) StopAPI() {
+	_ = l.api.Process.Kill() // an error says that it has ended already
+	_ = l.api.Wait()
 }
 
 // creditapi runs one of its commands and returns what it prints.
@@ -326,15 +335,17 @@ func (l *Lab) startAS(tb testing.TB, o Options, sounds, key string) {
 		Mounts:  map[string]string{soundsDir: sounds, agiBin + "adcredit": lab.Program("adcredit")},
 	})
 	l.Parts = append(l.Parts, Part{"AS", ASAt, l.PBX.PID()})
-	l.install(tb, o, key)
+	l.key = key
+	l.Configure(tb, o)
 	l.PBX.CLI(tb, "agi set debug on")
 }
 
 // prompt is one that adcredit.toml names around an ad.
 var prompt = regexp.MustCompile(`(?m)^(offer|offer_auto|accepted|thanks|balance) = "[^"]*"`)
 
-// install lays out adcredit's files for user asterisk.
-func (l *Lab) install(tb testing.TB, o Options, key string) {
+// Configure lays out adcredit's files for user asterisk, also anew: Early, Brief
+// and Adcredit of the options count from the next call on.
+func (l *Lab) Configure(tb testing.TB, o Options) {
 	tb.Helper()
 	keys := map[string]string{
 		"node": `"ast1"`, "log": `"/var/log/asterisk/adcredit"`, // the root has no syslog
@@ -366,7 +377,7 @@ func (l *Lab) install(tb testing.TB, o Options, key string) {
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		tb.Fatal("ims: ", err)
 	}
-	for path, content := range map[string]string{"/etc/adcredit/adcredit.toml": conf + "\n[" + tables, "/etc/adcredit/key": key} {
+	for path, content := range map[string]string{"/etc/adcredit/adcredit.toml": conf + "\n[" + tables, "/etc/adcredit/key": l.key} {
 		path = l.PBX.Path(path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			tb.Fatal("ims: ", err)

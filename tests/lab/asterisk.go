@@ -47,6 +47,7 @@ type PBX struct {
 	gone chan struct{} // closed when the process has ended
 
 	uid, gid int // of user asterisk inside
+	env      []string
 }
 
 // kept are the files of Debian's own /etc/asterisk that stay: without them
@@ -105,12 +106,12 @@ func Asterisk(tb testing.TB, c AsteriskConfig) *PBX {
 	if err != nil {
 		tb.Fatal("lab: ", err)
 	}
-	p := &PBX{}
+	p := &PBX{env: c.Env}
 	tb.Cleanup(func() { p.end(tb) })
 	if err := p.assemble(base, c); err != nil {
 		tb.Fatal("lab: lay out Asterisk's root: ", err)
 	}
-	p.start(tb, c.Env)
+	p.Start(tb)
 	version := p.CLI(tb, "core show version")
 	p.Version, _, _ = strings.Cut(version[max(0, strings.Index(version, "Asterisk ")):], " built by")
 	tb.Logf("lab: %s", p.Version)
@@ -179,8 +180,9 @@ func (p *PBX) configure(debians string, c AsteriskConfig) error {
 	return nil
 }
 
-// start starts the program and waits for "fully booted".
-func (p *PBX) start(tb testing.TB, env []string) {
+// Start starts the program, also once more after [PBX.Stop], and waits until it is
+// fully booted.
+func (p *PBX) Start(tb testing.TB) {
 	tb.Helper()
 	out, err := os.Create(p.Path("/run/console.log"))
 	if err != nil {
@@ -188,7 +190,7 @@ func (p *PBX) start(tb testing.TB, env []string) {
 	}
 	defer out.Close()
 	p.cmd = p.inside(context.Background(), "/usr/sbin/asterisk", "-f", "-U", "asterisk", "-G", "asterisk")
-	p.cmd.Env = append(p.cmd.Env, env...)
+	p.cmd.Env = append(p.cmd.Env, p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {
 		p.cmd = nil
