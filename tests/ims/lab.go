@@ -331,6 +331,7 @@ func (l *Lab) startAS(tb testing.TB, o Options, sounds, key string) {
 			"extensions.conf": plan,
 			"adcredit.conf":   text(tb, "etc/asterisk/extensions.conf"),
 		},
+		// As an operator has it, the second too: by it strangers are challenged.
 		Modules: []string{"func_cut.so", "res_pjsip_authenticator_digest.so"},
 		Mounts:  map[string]string{soundsDir: sounds, agiBin + "adcredit": lab.Program("adcredit")},
 	})

@@ -11,16 +11,6 @@ import (
 	"adcredit/tests/ims/hss"
 )
 
-// subscribers are those of the lab, for a test to change.
-func subscribers(t *testing.T) *hss.Subscribers {
-	t.Helper()
-	s, err := hss.Load("../../etc/ims/subscribers.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // subscribe makes one more customer, as 1000 is one.
 func subscribe(s *hss.Subscribers, user string, change func(*hss.IMPI, *hss.IMPU)) {
 	private, public := s.IMPIs["1000@ims.test"], s.IMPUs["sip:1000@ims.test"]
