@@ -42,9 +42,13 @@ type Config struct {
 	Timeout  time.Duration
 	SpoolDir string
 	Agent    string // User-Agent, "adcredit/VERSION"
+	// KeepAlive keeps connections for the next request, for a process that serves
+	// many calls; without it each request has one of its own.
+	KeepAlive bool
 }
 
-// Client implements callflow.Credits. It serves one call from one goroutine.
+// Client implements callflow.Credits. It serves one call from one goroutine;
+// a process with many makes one for each call with ForCall.
 type Client struct {
 	// CallerID is the number that calls, told to creditapi with the balance
 	// question and the start; "": not told.
@@ -74,6 +78,15 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("creditapi: no URL is configured")
 	}
 	return c, nil
+}
+
+// ForCall is a client for one call, which shares connections and spool with c
+// and nothing else. The key may be another than c's: it is read anew for each
+// call, so that a rotated one needs no restart.
+func (c *Client) ForCall(key, callerID string) *Client {
+	call := &Client{CallerID: callerID, cfg: c.cfg, servers: c.servers, spool: c.spool}
+	call.cfg.Key = key
+	return call
 }
 
 // Spool is where completions wait.

@@ -45,17 +45,23 @@ func newServer(address string, cfg Config) (*server, error) {
 		return nil, errors.New("creditapi: a URL is not an address; write it like http://127.0.0.1:8080 or unix:///run/adcredit/creditapi.sock")
 	}
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: -1}
+	once := transport{
+		dial: func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, network, to) },
+		tls:  func() (*tls.Config, error) { return tlsConfig(cfg) },
+	}
+	var roundTrip http.RoundTripper = once
+	if cfg.KeepAlive {
+		dialer.KeepAlive = 0 // as Go has it: a host that is gone is noticed
+		roundTrip = once.kept(cfg.Timeout)
+	}
 	client := resty.NewWithClient(&http.Client{
 		// It knows no proxy, whatever the environment says: the key goes to
 		// creditapi alone.
-		Transport: transport{
-			dial: func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, network, to) },
-			tls:  func() (*tls.Config, error) { return tlsConfig(cfg) },
-		},
+		Transport: roundTrip,
 		// A redirect is an answer like any other, and not one of ours.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})
-	client.SetBaseURL(base).SetAuthToken(cfg.Key).SetHeader("User-Agent", cfg.Agent).SetResponseBodyLimit(maxAnswer).SetCloseConnection(true)
+	client.SetBaseURL(base).SetHeader("User-Agent", cfg.Agent).SetResponseBodyLimit(maxAnswer).SetCloseConnection(!cfg.KeepAlive)
 	client.SetLogger(silent{}) // its warnings would name URLs on standard error
 	sum := fnv.New64a()
 	sum.Write([]byte(address))
@@ -88,7 +94,7 @@ func (c *Client) send(ctx context.Context, r request) error {
 			try, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		}
 		began := time.Now()
-		answered, err := s.ask(try, r)
+		answered, err := s.ask(try, c.cfg.Key, r)
 		cancel()
 		if answered {
 			return err
@@ -132,8 +138,8 @@ func (s *server) avoid(servers int) {
 
 // ask reports whether creditapi itself has answered, be it by a refusal. Codes
 // that another server may not share are no answer.
-func (s *server) ask(ctx context.Context, r request) (answered bool, err error) {
-	req := s.http.R().SetContext(ctx)
+func (s *server) ask(ctx context.Context, key string, r request) (answered bool, err error) {
+	req := s.http.R().SetContext(ctx).SetAuthToken(key)
 	if r.body != nil {
 		body, err := json.Marshal(r.body)
 		if err != nil {
@@ -141,6 +147,9 @@ func (s *server) ask(ctx context.Context, r request) (answered bool, err error) 
 		}
 		req.SetHeader("Content-Type", "application/json").SetBody(body)
 	}
+	// To complete or abandon again is harmless. Empty, the header is not sent and
+	// tells net/http that it may ask again where a kept connection was closed.
+	req.Header["Idempotency-Key"] = []string{}
 	if r.key != "" {
 		req.SetHeader("Idempotency-Key", r.key)
 	}

@@ -60,12 +60,14 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			row.cfg.Key, row.cfg.Timeout, row.cfg.SpoolDir = "adc_k_s", 10*time.Second, t.TempDir()
-			c, err := New(row.cfg)
-			if err == nil {
-				_, err = c.Credit(t.Context(), "cid:1", "")
-			}
-			if row.want == "" && err != nil || row.want != "" && (!errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), row.want)) {
-				t.Errorf("got %v, want %q", err, row.want)
+			for _, row.cfg.KeepAlive = range []bool{false, true} {
+				c, err := New(row.cfg)
+				if err == nil {
+					_, err = c.Credit(t.Context(), "cid:1", "")
+				}
+				if row.want == "" && err != nil || row.want != "" && (!errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), row.want)) {
+					t.Errorf("kept alive %v: got %v, want %q", row.cfg.KeepAlive, err, row.want)
+				}
 			}
 		})
 	}

@@ -24,6 +24,41 @@ type transport struct {
 // maxHeader bounds what an answer may hold beside its body.
 const maxHeader = 16 << 10
 
+// How many connections are kept for calls to come, and how long: shorter than
+// creditapi keeps them (rest.Limits, Idle), which would close one under a request.
+const (
+	keptConnections = 100
+	keptFor         = time.Minute
+)
+
+// kept is net/http's own transport, for a process that asks many times. Files
+// for https are read again with each new connection.
+func (t transport) kept(handshake time.Duration) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return t.dial(ctx) },
+		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, handshake)
+			defer cancel()
+			conn, err := t.dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			config, err := t.tls()
+			if err == nil {
+				config.ServerName, _, _ = net.SplitHostPort(address)
+				secure := tls.Client(conn, config)
+				if err = secure.HandshakeContext(ctx); err == nil {
+					return secure, nil
+				}
+			}
+			conn.Close()
+			return nil, err
+		},
+		MaxIdleConns: keptConnections, MaxIdleConnsPerHost: keptConnections, IdleConnTimeout: keptFor,
+		MaxResponseHeaderBytes: maxHeader, DisableCompression: true,
+	}
+}
+
 // RoundTrip implements http.RoundTripper. The end of the request's context ends
 // it at once, also while its answer is read.
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
