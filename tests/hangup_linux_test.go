@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -42,6 +43,7 @@ type end struct {
 	alive   bool // the caller still listens: the program alone is told to end
 	mute    bool // nothing tells the program before its next command
 	replied bool // the reply to the command in progress still comes
+	fast    bool // the program is a FastAGI server: no signal, no exit code
 }
 
 func variable(name, value string) func(*fakeasterisk.Call) {
@@ -61,6 +63,9 @@ var ends = []end{
 	{name: "SIGTERM", act: signal(syscall.SIGTERM), alive: true},
 	{name: "stdin closes", act: fakeasterisk.CloseStdin, exit: 1, mute: true},
 	{name: "stdout closes, SIGPIPE", act: fakeasterisk.CloseStdout, exit: 1, mute: true, replied: true},
+	// Nothing but the connection tells these, also while creditapi is asked.
+	{name: "FastAGI, hangup", act: fakeasterisk.HangUp, fast: true},
+	{name: "FastAGI, the connection closes", act: fakeasterisk.CloseStdout, fast: true, exit: 1, replied: true},
 }
 
 // A step is a point of the call at which it ends.
@@ -206,8 +211,21 @@ func (r *row) play(ctx context.Context) error {
 	if r.step.name == "reading the environment" {
 		call.EnvInstead = []byte("agi_request: adcredit\nagi_channel: PJSIP/x")
 	}
+	end := func() error { return nil }
+	if r.fast {
+		if call.Program, end, err = fastAGI(ctx, r.adcredit, call.Environ); err != nil {
+			return err
+		}
+	}
 	if r.t, err = fakeasterisk.Play(ctx, call); err != nil {
+		return errors.Join(err, end())
+	}
+	over := time.Now()
+	if err := end(); err != nil {
 		return err
+	}
+	if r.fast { // it has drained: that is the end of the call
+		r.t.Ended += time.Since(over)
 	}
 	r.pending = len(r.waiting())
 	r.finish() // a call that ended before its end came
@@ -318,7 +336,7 @@ func (r *row) judge(t *testing.T) {
 		granted = r.heard || r.told()
 	}
 	r.judgeMoney(t, granted)
-	if want := r.exitCode(); r.t.ExitCode != want || r.t.Killed != "" {
+	if want := r.exitCode(); !r.fast && r.t.ExitCode != want || r.t.Killed != "" {
 		t.Errorf("exit %d %s, want %d", r.t.ExitCode, r.t.Killed, want)
 	}
 	if lived := r.t.Ended - r.endedAt; lived > r.bound() {

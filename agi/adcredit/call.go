@@ -24,48 +24,72 @@ func call(ctx context.Context, cfg *config.Config, word string, shell bool, stdi
 	s := agi.New()
 	s.Lax = shell // replies may be piped ahead from a shell; there no ad can count as heard
 	defer s.Close()
-	context.AfterFunc(ctx, func() { _ = s.SetReadDeadline(time.Now().Add(replyAfterHangup)) })
-	err := s.Attach(stdin, stdout)
-	if err == nil {
-		_, err = s.SetVariable("ADCREDIT_STATUS", string(callflow.Failed))
-	}
-	if err != nil && !errors.Is(err, agi.ErrHangup) {
-		return unspoken(err, stdout, stderr)
-	}
-	outcome, client := decide(ctx, s, cfg, word)
-	if err := tell(s, outcome); err != nil {
-		return unspoken(err, stdout, stderr)
+	var client *creditclient.Client
+	outcome, err := converse(ctx, s, stdin, stdout, func() callflow.Outcome {
+		return decide(ctx, s, cfg, word, func(callerID string) (callflow.Credits, error) {
+			made, err := newClient(cfg)
+			if err != nil {
+				return nil, err
+			}
+			client, made.CallerID = made, callerID
+			return client, nil
+		})
+	})
+	if err != nil {
+		return unspoken(err, stderr)
 	}
 	deliverOthers(client, outcome)
 	return exitOK
 }
 
-// decide runs the call flow, or says why it can't.
-func decide(ctx context.Context, s *agi.Session, cfg *config.Config, word string) (callflow.Outcome, *creditclient.Client) {
+// converse is one call on one session: until its end the status is ERROR, so that
+// a crash is no leave to dial. An error means that nobody could be told.
+func converse(ctx context.Context, s *agi.Session, in io.Reader, out io.Writer, decide func() callflow.Outcome) (callflow.Outcome, error) {
+	context.AfterFunc(ctx, func() { _ = s.SetReadDeadline(time.Now().Add(replyAfterHangup)) })
+	err := s.Attach(in, out)
+	if err == nil {
+		_, err = s.SetVariable("ADCREDIT_STATUS", string(callflow.Failed))
+	}
+	var outcome callflow.Outcome
+	if err == nil || errors.Is(err, agi.ErrHangup) {
+		outcome = decide()
+		err = tell(s, outcome)
+	}
+	if errors.Is(err, agi.ErrForged) {
+		// The replies are not to be believed, so none is waited for; Asterisk
+		// reads what was written before the stream was closed.
+		fmt.Fprint(out, "SET VARIABLE ADCREDIT_CAUSE \"forged\"\nSET VARIABLE ADCREDIT_STATUS \"ERROR\"\n")
+	}
+	logUnspoken(err)
+	return outcome, err
+}
+
+// decide runs the call flow, or says why it can't. credits is asked for once it
+// is known who calls.
+func decide(ctx context.Context, s *agi.Session, cfg *config.Config, word string, credits func(callerID string) (callflow.Credits, error)) callflow.Outcome {
 	if word != "" && word != "check" {
 		slog.Error("AGI(adcredit) takes no argument but check")
-		return callflow.Outcome{Status: callflow.Failed, Cause: "argument"}, nil
+		return callflow.Outcome{Status: callflow.Failed, Cause: "argument"}
 	}
 	c, err := callflow.Identify(s, cfg)
 	if errors.Is(err, callflow.ErrIdentity) {
 		slog.Warn("a call without a usable identity", "call", c.ID, "error", err)
-		return callflow.Outcome{Status: callflow.NoAccount, Cause: "identity"}, nil
+		return callflow.Outcome{Status: callflow.NoAccount, Cause: "identity"}
 	} else if err != nil {
 		slog.Error("the caller's identity could not be read", "call", c.ID, "error", err)
-		return callflow.Outcome{Status: callflow.Failed, Cause: "agi"}, nil
+		return callflow.Outcome{Status: callflow.Failed, Cause: "agi"}
 	}
-	client, err := newClient(cfg)
+	client, err := credits(c.CallerID)
 	if err != nil {
 		slog.Error("the key for creditapi can't be used", "error", err)
-		return callflow.Outcome{Status: callflow.Failed, Cause: "config"}, nil
+		return callflow.Outcome{Status: callflow.Failed, Cause: "config"}
 	}
-	client.CallerID = c.CallerID
 	c.CheckOnly = word == "check"
 	channel := &callflow.AGI{Session: s, Progress: cfg.Answer == config.AnswerProgress, SoundsDir: cfg.SoundsDir}
 	outcome := callflow.Run(ctx, channel, client, c, rules(cfg))
 	slog.Info("call decided", "call", c.ID, "account", masked(c.Account, cfg.LogNumbers), "status", outcome.Status,
 		"cause", outcome.Cause, "granted", outcome.Granted.String(), "listen", outcome.ListenID, "icid", c.ICID)
-	return outcome, client
+	return outcome
 }
 
 func rules(cfg *config.Config) callflow.Rules {
@@ -90,19 +114,23 @@ func tell(s *agi.Session, o callflow.Outcome) error {
 	return nil
 }
 
-// unspoken ends a call whose session can't be trusted or is gone.
-func unspoken(err error, stdout, stderr io.Writer) int {
+// logUnspoken says why a call ended whose session can't be trusted or is gone.
+func logUnspoken(err error) {
 	switch {
+	case err == nil:
 	case errors.Is(err, agi.ErrForged):
 		slog.Error("forged AGI input: an attack; the dialplan should refuse such callers before AGI", "error", err)
-		// The replies are not to be believed, so none is waited for; Asterisk
-		// reads what was written before the pipe was closed.
-		fmt.Fprint(stdout, "SET VARIABLE ADCREDIT_CAUSE \"forged\"\nSET VARIABLE ADCREDIT_STATUS \"ERROR\"\n")
-		return exitOK
 	case errors.Is(err, agi.ErrClosed):
 		slog.Warn("Asterisk closed the connection", "error", err)
 	default:
-		slog.Error("standard input is not AGI, or went wrong", "error", err)
+		slog.Error("what came is not AGI, or went wrong", "error", err)
+	}
+}
+
+// unspoken is the exit code of such a call: a forged one was given its status.
+func unspoken(err error, stderr io.Writer) int {
+	if errors.Is(err, agi.ErrForged) {
+		return exitOK
 	}
 	fmt.Fprintf(stderr, "adcredit: %s\nadcredit speaks AGI: Asterisk runs it. Try adcredit -help.\n", etc.MaskNumbers(err.Error()))
 	return exitFailed

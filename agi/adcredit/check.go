@@ -27,7 +27,7 @@ type finding struct {
 
 // check looks over everything that a call will need on this host, prints a
 // table, and says by its exit code whether anything is wrong.
-func check(ctx context.Context, cfg *config.Config, stdout io.Writer) int {
+func check(ctx context.Context, cfg *config.Config, fastAGI string, stdout io.Writer) int {
 	findings := []finding{{what: "configuration", note: etc.Source(cfg.Path())}}
 	client, err := newClient(cfg)
 	findings = append(findings, finding{what: "key", err: err, note: "readable by this user alone"})
@@ -41,6 +41,9 @@ func check(ctx context.Context, cfg *config.Config, stdout io.Writer) int {
 	}
 	spool := &creditclient.Spool{Dir: cfg.SpoolDir}
 	findings = append(findings, finding{what: "spool", err: spool.Check(), note: waiting(spool.Look())})
+	if fastAGI != "" {
+		findings = append(findings, finding{what: "fastagi", err: answers(ctx, fastAGI), note: "adcredit greets this host at " + fastAGI})
+	}
 	findings = append(findings, checkSounds(cfg, ads)...)
 	return report(stdout, findings)
 }

@@ -95,9 +95,20 @@ func deliverOthers(client *creditclient.Client, outcome callflow.Outcome) {
 	if err != nil {
 		slog.Warn("the spool could not be read", "error", err)
 	}
-	for cause, n := range done.Waiting {
-		if !slices.Contains([]string{creditclient.NotDue, creditclient.NoTime, creditclient.Busy}, cause) {
-			slog.Warn("completions wait in the spool: adcredit -flush says what to do", "cause", cause, "count", n)
-		}
+	warnWaiting(worth(done.Waiting))
+}
+
+// worth leaves the causes of waiting that somebody should know of.
+func worth(waiting map[string]int) map[string]int {
+	left := maps.Clone(waiting)
+	for _, cause := range []string{creditclient.NotDue, creditclient.NoTime, creditclient.Busy} {
+		delete(left, cause)
+	}
+	return left
+}
+
+func warnWaiting(waiting map[string]int) {
+	for cause, n := range waiting {
+		slog.Warn("completions wait in the spool: adcredit -flush says what to do", "cause", cause, "count", n)
 	}
 }

@@ -1,7 +1,7 @@
 // Command adcredit is what Asterisk runs for each call: AGI(adcredit). It asks
 // creditapi for the caller's balance, offers an ad when that is too low, and
 // tells the dialplan what came of it. Run from a shell it also checks a host
-// (-check) and delivers completions that wait (-flush).
+// (-check), delivers completions that wait (-flush) and serves FastAGI (-fastagi).
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"adcredit/agi/config"
 	"adcredit/agi/creditclient"
+	"adcredit/agi/fastagi"
 	"adcredit/etc"
 )
 
@@ -57,15 +58,18 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	cfg, err := config.Load(o.config, getenv)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
-		logTo(nil, stderr).Error("the configuration is refused: the call goes on without adcredit", "error", err)
+		logConfig().Error("the configuration is refused: the call goes on without adcredit", "error", err)
 		return exitConfig
 	}
-	slog.SetDefault(logTo(cfg, stderr))
+	log, to := logTo(cfg, stderr)
+	slog.SetDefault(log)
 	switch {
 	case o.check:
-		return check(ctx, cfg, stdout)
+		return check(ctx, cfg, o.fastAGI, stdout)
 	case o.flush:
 		return flush(ctx, cfg, o.due, stdout, stderr)
+	case o.fastAGI != "":
+		return serveFastAGI(cfg, o.fastAGI, to, stderr, getenv)
 	}
 	return call(ctx, cfg, o.word, getenv("AST_VERSION") == "", stdin, stdout, stderr)
 }
@@ -73,6 +77,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 type options struct {
 	config            string
 	check, flush, due bool
+	fastAGI           string // IP:PORT
 	word              string // AGI(adcredit,WORD)
 }
 
@@ -85,6 +90,11 @@ func (o *options) parse(args []string, stdout, stderr io.Writer) (code int, done
 	flags.BoolVar(&o.check, "check", false, "")
 	flags.BoolVar(&o.flush, "flush", false, "")
 	flags.BoolVar(&o.due, "due", false, "")
+	flags.Func("fastagi", "", func(address string) error {
+		at, err := fastagi.Address(address)
+		o.fastAGI = at.String()
+		return err
+	})
 	showVersion := flags.Bool("version", false, "")
 	help := flags.Bool("help", false, "")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -102,6 +112,9 @@ func (o *options) parse(args []string, stdout, stderr io.Writer) (code int, done
 		return exitOK, true
 	case o.check && o.flush:
 		fmt.Fprintln(stderr, "adcredit: -check and -flush are two errands: run one after the other")
+		return exitUsage, true
+	case o.flush && o.fastAGI != "":
+		fmt.Fprintln(stderr, "adcredit: -fastagi delivers what waits by itself: leave -flush out")
 		return exitUsage, true
 	case o.due && !o.flush:
 		fmt.Fprintln(stderr, "adcredit: -due goes with -flush")
@@ -129,6 +142,10 @@ const usage = `adcredit: ad-funded call credit, for Asterisk's dialplan
     adcredit -check      look over configuration, key, creditapi, sounds and spool
     adcredit -flush      deliver the completions that wait in the spool; with -due
                          not those that failed a moment ago
+    adcredit -fastagi IP:PORT
+                         serve AGI(agi://host/adcredit) on this address, or on the
+                         sockets of systemd, to the hosts of fastagi_allow, until
+                         SIGTERM; calls in progress end first. With -check: ask it
     adcredit -version    print the version
     adcredit < FILE      speak AGI with the lines of FILE, to try a configuration
 
@@ -139,12 +156,15 @@ const usage = `adcredit: ad-funded call credit, for Asterisk's dialplan
   78 configuration refused.
 `
 
-func newClient(cfg *config.Config) (*creditclient.Client, error) {
+func newClient(cfg *config.Config) (*creditclient.Client, error) { return clientFor(cfg, false) }
+
+func clientFor(cfg *config.Config, manyCalls bool) (*creditclient.Client, error) {
 	key, err := cfg.Key()
 	if err != nil {
 		return nil, err
 	}
 	return creditclient.New(creditclient.Config{
-		URLs: cfg.URLs, Key: string(key), CA: cfg.TLSCA, Cert: cfg.TLSCert, CertKey: cfg.TLSKey, Timeout: cfg.Timeout, SpoolDir: cfg.SpoolDir, Agent: "adcredit/" + version,
+		URLs: cfg.URLs, Key: string(key), CA: cfg.TLSCA, Cert: cfg.TLSCert, CertKey: cfg.TLSKey, Timeout: cfg.Timeout,
+		SpoolDir: cfg.SpoolDir, Agent: "adcredit/" + version, KeepAlive: manyCalls,
 	})
 }

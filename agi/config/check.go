@@ -52,6 +52,12 @@ func (c *Config) Check() []etc.Problem {
 	if c.MaxAdsPerCall < 1 || c.MaxAdsPerCall > 5 {
 		report("max_ads_per_call", "%d is out of range; write 1 to 5", c.MaxAdsPerCall)
 	}
+	if len(c.FastAGIAllow) == 0 {
+		report("fastagi_allow", `is empty, so that nobody would be served; write it like ["127.0.0.0/8", "::1"]`)
+	}
+	if c.FastAGICalls < 1 || c.FastAGICalls > 50000 {
+		report("fastagi_calls", "%d is out of range; write 1 to 50000", c.FastAGICalls)
+	}
 	c.checkLanguages(report)
 	c.checkPaths(report)
 	c.checkIdentity(report)

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -70,6 +71,11 @@ type Config struct {
 
 	SpoolDir string `toml:"spool_dir" env:"ADCREDIT_SPOOL_DIR"`
 
+	// FastAGIAllow are the hosts that adcredit -fastagi serves, and FastAGICalls how
+	// many calls at once.
+	FastAGIAllow []Network `toml:"fastagi_allow" like:"[\"127.0.0.0/8\", \"10.0.0.7\"]"`
+	FastAGICalls int       `toml:"fastagi_calls"`
+
 	Log        string `toml:"log"` // LogSyslog, LogStderr or an absolute path
 	LogLevel   string `toml:"log_level"`
 	LogNumbers bool   `toml:"log_numbers"` // false: numbers of callers are masked
@@ -127,8 +133,13 @@ func Default() *Config {
 		},
 		Patterns: Patterns{Card: defaultPattern, Alias: defaultPattern, CID: defaultPattern},
 		SpoolDir: "/var/spool/adcredit",
-		Log:      LogSyslog,
-		LogLevel: "info",
+		FastAGIAllow: []Network{
+			{netip.MustParsePrefix("127.0.0.0/8")},
+			{netip.MustParsePrefix("::1/128")},
+		},
+		FastAGICalls: 1000,
+		Log:          LogSyslog,
+		LogLevel:     "info",
 		Prompts: Prompts{
 			Offer: "offer", OfferAuto: "offer-auto", Accepted: "accepted", Attention: "attention", Thanks: "thanks", Balance: "balance",
 			Pending: "pending", Cut: "cut", NoAd: "noad", Later: "later", Refused: "refused",

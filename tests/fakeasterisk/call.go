@@ -1,5 +1,5 @@
 // Package fakeasterisk plays Asterisk 22 for one AGI call: it starts the real
-// program as res_agi does, writes the environment, answers each command with the
+// program as res_agi does, or connects to it over FastAGI, writes the environment, answers each command with the
 // bytes that Asterisk would send and after the time that it would really take,
 // and plays the caller too, who presses keys, hangs up, or forges.
 //
@@ -38,9 +38,9 @@ const (
 // Program is usable. Strings are sent as they are: a newline in CallerID forges
 // a line of the environment, as it does with Asterisk; see [SIPUser].
 type Call struct {
-	Program string   // path, or a name that is looked up in PATH
+	Program string   // path, a name that is looked up in PATH, or agi://host:port/script
 	Args    []string // AGI arguments: argv and agi_arg_1, agi_arg_2, ...
-	Environ []string // of the program, beside AST_*; nil is os.Environ()
+	Environ []string // of a program that is started, beside AST_*; nil is os.Environ()
 
 	CallerID     string // number; "" is sent as "unknown"; cut at 79 bytes
 	CallerIDName string // "" is sent as "unknown"
@@ -127,16 +127,12 @@ func Play(ctx context.Context, c Call) (*Transcript, error) {
 			return s.rec.transcript(), err
 		}
 	}
-	path, status := find(c.Program)
-	if status != "" {
-		return s.unplayable(status), nil
-	}
-	proc, err := start(path, &c, s.rec)
+	proc, status, err := c.run(ctx, s.rec)
 	if err != nil {
-		// Not executable, or its interpreter is missing: Asterisk's child writes
-		// "failure", and the dialplan goes on with AGISTATUS=FAILURE.
 		s.rec.note(err.Error())
-		return s.unplayable(Failure), nil
+	}
+	if proc == nil {
+		return s.unplayable(status), nil
 	}
 	defer proc.end()
 	s.proc = proc
@@ -149,7 +145,7 @@ func Play(ctx context.Context, c Call) (*Transcript, error) {
 	exit, err := proc.wait(ctx)
 	s.finish(exit)
 	if err != nil {
-		return s.rec.transcript(), fmt.Errorf("play the call: the program %s did not end in time and was killed: %w", path, err)
+		return s.rec.transcript(), fmt.Errorf("play the call: the program %s did not end in time and was killed: %w", c.Program, err)
 	}
 	return s.rec.transcript(), nil
 }

@@ -20,7 +20,12 @@ func (c Call) Environment() []byte {
 func (c Call) environment() []byte {
 	var b strings.Builder
 	line := func(name, value string) { b.WriteString("agi_" + name + ": " + value + "\n") }
-	line("request", filepath.Base(c.Program))
+	b.WriteString(c.network())
+	if b.Len() > 0 {
+		line("request", c.Program)
+	} else {
+		line("request", filepath.Base(c.Program))
+	}
 	line("channel", c.Channel)
 	line("language", c.Language)
 	line("type", c.driver())

@@ -38,11 +38,18 @@ type line struct {
 	early bool
 }
 
-// process is the running program, at the ends of its three streams.
+// stream is one end of a pipe, or of a connection.
+type stream interface {
+	io.ReadWriteCloser
+	SetWriteDeadline(time.Time) error
+}
+
+// process is the running program, at the ends of its three streams; over FastAGI
+// a connection to it.
 type process struct {
-	cmd    *exec.Cmd
-	stdin  *os.File // replies
-	stdout *os.File // commands
+	cmd    *exec.Cmd // nil over FastAGI
+	stdin  stream    // replies
+	stdout stream    // commands
 	lines  chan line
 	gone   chan struct{} // closed by end: the reader gives up
 	exited chan struct{} // closed when the program was reaped
@@ -149,7 +156,7 @@ func writeInTime(w interface {
 // gone, beside everything else.
 func (p *process) writeEndless(begin string) {
 	p.writer.Go(func() {
-		_, err := p.stdin.WriteString(begin)
+		_, err := io.WriteString(p.stdin, begin)
 		for n := 1; err == nil || errors.Is(err, os.ErrDeadlineExceeded); n++ {
 			_, err = fmt.Fprintf(p.stdin, "agi_arg_%d: there is more\n", n)
 		}
@@ -157,13 +164,26 @@ func (p *process) writeEndless(begin string) {
 }
 
 // signal is sent to the program alone, as Asterisk does, and not to what it started.
-func (p *process) signal(sig syscall.Signal) error { return p.cmd.Process.Signal(sig) }
+// Over FastAGI there is none to send.
+func (p *process) signal(sig syscall.Signal) error {
+	if p.cmd == nil {
+		return errors.New("FastAGI knows no signals")
+	}
+	return p.cmd.Process.Signal(sig)
+}
 
 // leave closes both pipes: Asterisk goes on with the dialplan.
 func (p *process) leave() {
 	// Closed twice at worst: here and by an Act.
 	_ = p.stdin.Close()
 	_ = p.stdout.Close()
+	if p.cmd == nil { // the end of what is read is the end of the program
+		go func() {
+			for range p.lines {
+				// Nobody carries it out any more.
+			}
+		}()
+	}
 }
 
 // wait waits for the program to end; it is killed when ctx ends first.
@@ -176,11 +196,18 @@ func (p *process) wait(ctx context.Context) (*os.ProcessState, error) {
 		p.kill()
 		<-p.exited
 	}
+	if p.cmd == nil {
+		return nil, err
+	}
 	return p.cmd.ProcessState, err
 }
 
 // kill ends the program and all that it started and left in its group.
 func (p *process) kill() {
+	if p.cmd == nil { // closing is all that can be done
+		p.leave()
+		return
+	}
 	// The one error, no such process, is the aim.
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 }

@@ -18,6 +18,7 @@ import (
 )
 
 const usage = `usage: asterisk [flags] program [AGI arguments]
+       asterisk [flags] agi://host:port/script [AGI arguments]
 
 Plays Asterisk for one AGI call, in real time, and prints a transcript:
 

@@ -81,9 +81,11 @@ func (s *session) finish(exit *os.ProcessState) {
 	s.rec.stderr.flush()
 	t := s.rec.transcript()
 	t.Ended = s.proc.at.Sub(s.rec.start)
-	t.ExitCode = exit.ExitCode()
-	if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		t.Killed = signalName(ws.Signal())
+	if exit != nil { // over FastAGI nobody knows how a program ended
+		t.ExitCode = exit.ExitCode()
+		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			t.Killed = signalName(ws.Signal())
+		}
 	}
 	t.Answered, t.HungUp = s.up, s.hung
 	if s.hung {
@@ -95,7 +97,7 @@ func (s *session) finish(exit *os.ProcessState) {
 		t.AGIStatus = Failure // whatever comes after
 	case s.hung:
 		t.AGIStatus = Hangup
-	case !exit.Success():
+	case exit != nil && !exit.Success():
 		t.AGIStatus = Failure
 	default:
 		t.AGIStatus = Success

@@ -58,7 +58,7 @@ type Transcript struct {
 	Heard     []Heard
 	Variables map[string]string // of the channel, as far as the program set them
 	AGIStatus string            // [Success], [Failure], [NotFound] or [Hangup]
-	ExitCode  int               // -1 when it did not run or was killed
+	ExitCode  int               // -1 when it did not run or was killed; 0 over FastAGI
 	Killed    string            // the signal that ended the program, such as "SIGHUP"
 	Stderr    string            // at most 1 MiB
 	Answered  bool
