@@ -105,10 +105,11 @@ func TestDialplanKeepsCallersTextApart(t *testing.T) {
 // The units start what make install installs, under the cage that they promise.
 func TestUnits(t *testing.T) {
 	units, err := fs.Glob(etc.Files, "systemd/*")
-	if err != nil || len(units) != 5 {
+	if err != nil || len(units) != 7 {
 		t.Fatalf("units: %q, %v", units, err)
 	}
-	for name, command := range map[string]string{"creditapi.service": "creditapi serve", "creditapi-purge.service": "creditapi purge", "adcredit-flush.service": "adcredit -flush -due"} {
+	for name, command := range map[string]string{"creditapi.service": "creditapi serve", "creditapi-purge.service": "creditapi purge", "adcredit-flush.service": "adcredit -flush -due",
+		"adcredit-fastagi.service": "adcredit -fastagi 127.0.0.1:4573"} {
 		unit := "\n" + text(t, "systemd/"+name)
 		for _, line := range []string{
 			"ExecStart=/usr/local/bin/" + command, "NoNewPrivileges=yes", "ProtectSystem=strict", "ProtectHome=yes",
