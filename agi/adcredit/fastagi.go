@@ -135,7 +135,7 @@ func (b *switchboard) call(ctx context.Context, conn *net.TCPConn) {
 	defer s.Close()
 	_, _ = converse(ctx, s, conn, conn, func() callflow.Outcome { // logged there
 		if s.Env["network"] == "" || s.Env["network_script"] != script {
-			slog.Error("FastAGI serves AGI(agi://host/adcredit) alone")
+			slog.Error("FastAGI serves the script adcredit alone")
 			return callflow.Outcome{Status: callflow.Failed, Cause: "argument"}
 		}
 		return decide(ctx, s, b.cfg, s.Env["arg_1"], func(callerID string) (callflow.Credits, error) {
@@ -228,26 +228,32 @@ func answers(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, replyAfterHangup)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", netip.AddrPortFrom(host, at.Port()).String())
-	if err != nil {
+	if errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() != nil {
 		return fmt.Errorf("nobody serves there: systemctl status adcredit-fastagi (%w)", err)
 	}
-	defer conn.Close()
-	limit, _ := ctx.Deadline()
-	line := ""
-	err = conn.SetDeadline(limit)
 	if err == nil {
-		_, err = io.WriteString(conn, greeting)
-	}
-	if err == nil {
-		line, err = bufio.NewReaderSize(conn, 16).ReadString('\n')
-	}
-	if err == nil && line != "NOOP\n" {
-		err = errors.New("it is another program")
+		err = greeted(ctx, conn)
 	}
 	if err != nil {
 		return fmt.Errorf("%s takes a connection and does not greet: is this host in fastagi_allow there? (%w)", address, err)
 	}
 	return nil
+}
+
+func greeted(ctx context.Context, conn net.Conn) error {
+	defer conn.Close()
+	limit, _ := ctx.Deadline()
+	if err := conn.SetDeadline(limit); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(conn, greeting); err != nil {
+		return err
+	}
+	line, err := bufio.NewReaderSize(conn, 16).ReadString('\n')
+	if err == nil && line != "NOOP\n" {
+		err = errors.New("it is another program")
+	}
+	return err
 }
 
 // greeting is an environment of nobody, who hangs up when the NOOP has come.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -19,9 +20,11 @@ import (
 // A host is where the program runs: a folder of its own, and a creditapi that
 // writes down what it is asked.
 type host struct {
-	dir  string
-	mu   sync.Mutex
-	asks []string
+	dir    string
+	answer string   // in place of rich
+	log    *lateLog // over FastAGI
+	mu     sync.Mutex
+	asks   []string
 }
 
 // rich is what creditapi says of every account: enough for the call.
@@ -29,7 +32,7 @@ const rich = `{"account":"8987344413","credit":"2000.00000","currency":"XOF","an
 	`"available":"2000.00000","required":"1.00000","sufficient":true,"language":"fr","status":"active",` +
 	`"offer":{"available":false,"reason":"not_needed","reward":"0.00000","duration_ms":0}}`
 
-func newHost(t *testing.T) *host {
+func newHost(t testing.TB) *host {
 	t.Helper()
 	h := &host{dir: t.TempDir()}
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +40,7 @@ func newHost(t *testing.T) *host {
 		defer h.mu.Unlock()
 		h.asks = append(h.asks, r.Method+" "+r.RequestURI)
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, rich)
+		fmt.Fprint(w, cmp.Or(h.answer, rich))
 	}))
 	t.Cleanup(api.Close)
 	conf := fmt.Sprintf("node = \"ast1\"\nurls = [%q]\nspool_dir = \"%[2]s/spool\"\nlog = \"%[2]s/log\"\nlog_level = \"debug\"\nlog_numbers = true\n", api.URL, h.dir)
@@ -145,6 +148,12 @@ func (s said) harmless(t *testing.T) {
 // forged or as no identity; what does not, changes nothing.
 func TestHostileCallers(t *testing.T) {
 	h := newHost(t)
+	h.hostileCallers(t, func(t *testing.T, environment string) said { return h.run(t, environment) })
+	h.wantNothingElse(t)
+}
+
+// hostileCallers puts every value in every place; run runs the program.
+func (h *host) hostileCallers(t *testing.T, run func(t *testing.T, environment string) said) {
 	for _, field := range []struct{ line, untouched string }{
 		{"agi_callerid: 1001\n", ""}, {"agi_extension: 2000\n", ""},
 		{"agi_calleridname: unknown\n", "SUFFICIENT "}, {"agi_dnid: 2001\n", "SUFFICIENT "}, {"agi_rdnis: 3001\n", "SUFFICIENT "},
@@ -152,7 +161,7 @@ func TestHostileCallers(t *testing.T) {
 		key, _, _ := strings.Cut(field.line, ": ")
 		for _, v := range hostile.Values() {
 			t.Run(key+"/"+v.Name, func(t *testing.T) {
-				s := h.run(t, strings.Replace(honest, field.line, key+": "+v.Text+"\n", 1))
+				s := run(t, strings.Replace(honest, field.line, key+": "+v.Text+"\n", 1))
 				s.harmless(t)
 				want, ask := field.untouched, "destination=2000&"
 				switch {
@@ -177,7 +186,6 @@ func TestHostileCallers(t *testing.T) {
 			})
 		}
 	}
-	h.wantNothingElse(t)
 }
 
 // TestHostileArguments: an argument may come from an extension.

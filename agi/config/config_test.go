@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -74,6 +75,11 @@ func TestRefused(t *testing.T) {
 		{`stop_digit = 1`, `adcredit.toml:1: stop_digit: is a whole number; write text between quotes, like "#"`},
 		{`max_ads_per_call = 0`, "adcredit.toml:1: max_ads_per_call: 0 is out of range; write 1 to 5"},
 		{`max_ads_per_call = 6`, "adcredit.toml:1: max_ads_per_call: 6 is out of range; write 1 to 5"},
+
+		{`fastagi_allow = []`, `adcredit.toml:1: fastagi_allow: is empty, so that nobody would be served; write it like ["127.0.0.0/8", "::1"]`},
+		{`fastagi_allow = ["ast1"]`, `adcredit.toml:1: fastagi_allow: "ast1" is not an address or a network; write it like 10.0.0.7 or 10.0.0.0/24`},
+		{`fastagi_allow = ["::ffff:10.0.0.0/104"]`, `adcredit.toml:1: fastagi_allow: "::ffff:10.0.0.0/104" is not an address or a network; write it like 10.0.0.7 or 10.0.0.0/24`},
+		{`fastagi_calls = 0`, "adcredit.toml:1: fastagi_calls: 0 is out of range; write 1 to 50000"},
 
 		{`languages = []`, `adcredit.toml:1: languages: is empty; write those that have prompts, like ["fr", "en"]`},
 		{`languages = ["fr", "../x"]`, `adcredit.toml:1: languages: "../x" is not a language; write it as Asterisk does, like fr or fr_CA`},
@@ -148,6 +154,8 @@ answer = "progress"
 accept_digit = "*"
 stop_digit = "#"
 max_ads_per_call = 5
+fastagi_allow = ["10.0.0.7", "2001:db8::/32"]
+fastagi_calls = 50000
 language = "wo"
 languages = ["wo", "fr_CA"]
 sounds_dir = "/srv/our sounds"
@@ -166,6 +174,8 @@ prompts = { cut = "", offer = "spring/2026_offer-1" }
 	want.path = "adcredit.toml"
 	want.Node, want.Timeout, want.Offer, want.Answer = "dakar-1.example_net", 100*time.Millisecond, OfferAuto, AnswerProgress
 	want.URLs = []string{"http://127.0.0.1:8080", "https://credit.example.net/api", "http://[::1]:80", "unix:///run/creditapi/creditapi.sock"}
+	want.FastAGIAllow = []Network{{netip.MustParsePrefix("10.0.0.7/32")}, {netip.MustParsePrefix("2001:db8::/32")}}
+	want.FastAGICalls = 50000
 	want.TLSCA, want.TLSCert, want.TLSKey = "/ca.pem", "/c.pem", "/k.pem"
 	want.AcceptDigit, want.StopDigit, want.MaxAdsPerCall = "*", "#", 5
 	want.Language, want.Languages, want.SoundsDir = "wo", []string{"wo", "fr_CA"}, "/srv/our sounds"

@@ -91,7 +91,7 @@ func Address(s string) (netip.AddrPort, error) {
 		host = "::" // and 0.0.0.0
 	}
 	at, err := netip.ParseAddrPort(net.JoinHostPort(host, port))
-	if err != nil || s == "" {
+	if err != nil || s == "" || at.Addr().Zone() != "" {
 		return netip.AddrPort{}, fmt.Errorf("%q is not an address; write it like 127.0.0.1:%d", s, Port)
 	}
 	return at, nil

@@ -36,6 +36,7 @@ type house struct {
 	sql     *sql.DB // as an administrator
 	api     *server
 	pbx     *lab.PBX
+	fast    *switchboard // nil: Asterisk starts the program for each call
 }
 
 // Options are how houses differ.
@@ -45,6 +46,7 @@ type options struct {
 	engine lab.Engine  // "": MyISAM, as A2Billing ships
 	credit string      // of caller 1001; "": 0
 	absent bool        // adcredit is not installed
+	fast   bool        // adcredit serves FastAGI
 	server *lab.Server // nil: the one that all tests share
 }
 
@@ -84,8 +86,13 @@ func newHouse(t *testing.T, o options) *house {
 	if o.absent {
 		delete(mounts, agiBin+"adcredit")
 	}
-	h.pbx = o.on.start(t, o.plan, db, mounts)
+	h.pbx = o.on.start(t, o, db, mounts)
 	h.install(t, key)
+	if o.fast {
+		h.fast = &switchboard{house: h}
+		h.fast.start(t)
+		t.Cleanup(h.fast.kill)
+	}
 	if out := h.pbx.CLI(t, "agi set debug on"); !strings.Contains(out, "nabled") {
 		t.Fatalf("agi set debug on: %s", out)
 	}
@@ -155,6 +162,17 @@ func (h *house) adcredit(t *testing.T, args ...string) (out string, code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, agiBin+"adcredit", args...)
+	h.asAsterisk(t, cmd)
+	text, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatalf("adcredit %s: %v", args, err)
+	}
+	return string(text), cmd.ProcessState.ExitCode()
+}
+
+// asAsterisk lets a command run in Asterisk's root, as its user.
+func (h *house) asAsterisk(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	info, err := os.Stat(h.pbx.Path(spoolDir))
 	if err != nil {
 		t.Fatal(err)
@@ -164,11 +182,6 @@ func (h *house) adcredit(t *testing.T, args ...string) (out string, code int) {
 		Chroot: h.pbx.Root, Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid},
 	}
 	cmd.Dir, cmd.Env = "/", []string{"PATH=/usr/bin:/bin"}
-	text, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
-		t.Fatalf("adcredit %s: %v", args, err)
-	}
-	return string(text), cmd.ProcessState.ExitCode()
 }
 
 // log is what Asterisk has logged so far, AGI's lines included.

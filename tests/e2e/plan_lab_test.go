@@ -127,7 +127,7 @@ const extensions = `
 ADCREDIT_VIA=@carrier
 
 [naive]
-exten => _X!,1,AGI(adcredit)
+exten => _X!,1,AGI(${ADCREDIT_AGI})
  same => n,Verbose(0,naive status ${ADCREDIT_STATUS} cause ${ADCREDIT_CAUSE} call ${CHANNEL(pjsip,call-id)})
  same => n,Hangup(21)
 `
@@ -157,25 +157,29 @@ func onBoth(t *testing.T, test func(*testing.T, asterisk)) {
 
 // start starts it with our files as shipped but for what an operator must choose:
 // our own address, and the plan.
-func (a asterisk) start(t *testing.T, p plan, db *lab.Database, mounts map[string]string) *lab.PBX {
+func (a asterisk) start(t *testing.T, o options, db *lab.Database, mounts map[string]string) *lab.PBX {
 	t.Helper()
 	documentationAddresses(t)
 	sip := shipped(t, a.conf)
 	address, _, _ := strings.Cut(a.bind, "=")
-	for ours, theirs := range map[string]string{address + "=" + pbxAt: a.bind, "\ncontext=" + string(p): "\ncontext=test"} {
+	for ours, theirs := range map[string]string{address + "=" + pbxAt: a.bind, "\ncontext=" + string(o.plan): "\ncontext=test"} {
 		if strings.Count(sip, theirs) != 1 {
 			t.Fatalf("etc/%s should say %s once", a.conf, theirs)
 		}
 		sip = strings.Replace(sip, theirs, ours, 1)
 	}
+	own := extensions
+	if o.fast {
+		own = strings.Replace(own, "[globals](+)\n", "[globals](+)\nADCREDIT_AGI=agi://127.0.0.1/adcredit\n", 1)
+	}
 	files := map[string]string{
 		"adcredit.conf":   shipped(t, "asterisk/extensions.conf"),
-		"extensions.conf": "#include adcredit.conf\n" + extensions,
+		"extensions.conf": "#include adcredit.conf\n" + own,
 		path.Base(a.conf): sip + a.further,
 	}
 	chanSIP := a.channel == "SIP"
 	if chanSIP {
-		files["extensions.conf"] = shipped(t, "asterisk16/extensions.conf") + extensions
+		files["extensions.conf"] = shipped(t, "asterisk16/extensions.conf") + own
 	}
 	return lab.Asterisk(t, lab.AsteriskConfig{
 		ChanSIP: chanSIP, Files: files, Mounts: mounts,
