@@ -408,6 +408,27 @@ func (u *UE) IncomingWithin(tb testing.TB, within time.Duration) *Call {
 	}
 }
 
+// IncomingOf waits for the call that another phone makes to come in here, and
+// returns nil when it has been refused before.
+func (u *UE) IncomingOf(tb testing.TB, c *Call) *Call {
+	tb.Helper()
+	for {
+		c.mu.Lock()
+		over, news := c.over || c.lost, c.news
+		c.mu.Unlock()
+		if over {
+			return nil
+		}
+		select {
+		case in := <-u.incoming:
+			u.begin(tb, in, false)
+			in.media.speakTo(in.first.MediaAddress())
+			return in
+		case <-news:
+		}
+	}
+}
+
 // NoneIncoming fails the test when somebody has called.
 func (u *UE) NoneIncoming(tb testing.TB) {
 	tb.Helper()

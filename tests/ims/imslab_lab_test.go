@@ -102,7 +102,7 @@ func mounts(t *testing.T) []byte {
 // say which way.
 var essential = []string{
 	`P-CSCF +127\.0\.0\.4:5060 +\d+ `, `AS +127\.0\.0\.9:5060`, `UE 1001 +127\.0\.0\.12:5060`,
-	`REGISTER 1000`, `UAR 1000`, `MAR 1000 SIP Digest`, `MAA SUCCESS`, `401 Unauthorized`, `SAR 1000 REGISTRATION`, `SAA SUCCESS`, `200 OK`,
+	`REGISTER 1000`, `UAR 1000`, `MAR 1000`, `MAA SUCCESS`, `401 Unauthorized`, `SAR 1000 REGISTRATION`, `SAA SUCCESS`, `200 OK`,
 	`1\. 1000 has credit`,
 	`INVITE 1001 ⚑ ─+▶`, `◀─+ INVITE 1001 ⚑`, `LIR 1001`, `LIA SUCCESS`, `180 Ringing`, `200 OK`, `♪ audio`, `BYE`,
 	`credit of 1000: +2000\.00000 +before, +2000\.00000 +after`,
@@ -176,6 +176,7 @@ func TestUpCallDown(t *testing.T) {
 		{[]string{"accounts", "1001", "7.5"}, 0, `1001 +7\.50000`},
 		{[]string{"call", "1000", "1001"}, 0, `INVITE 1001 ⚑(?s:.*)credit of 1000`},
 		{[]string{"call", "1000", "1000"}, 1, "don't know"},
+		{[]string{"accounts", "1001", "x"}, 1, "amount"},
 		{[]string{"down"}, 0, "nothing is left"},
 		{[]string{"down"}, 0, "no lab is up"},
 	} {

@@ -440,3 +440,10 @@ func (l *Lab) Log(tb testing.TB) string {
 	}
 	return string(b)
 }
+
+// LogEnd is the end of the same, for messages.
+func (l *Lab) LogEnd(tb testing.TB) string {
+	tb.Helper()
+	lines := strings.SplitAfter(l.Log(tb), "\n")
+	return strings.Join(lines[max(0, len(lines)-30):], "")
+}

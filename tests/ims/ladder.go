@@ -189,10 +189,14 @@ func rung(s Step, colour bool) string {
 		} else {
 			row[to+1] = '◀'
 		}
-		if len(label) > right-left-4 { // it covers the arrow
+		room := right - left - 2 // beside the arrow's head
+		if len(label) > room {
 			label = append([]rune{' ', map[bool]rune{true: '→', false: '←'}[to > from]}, label...)
 		}
-		at = max(0, left+1+(right-left-1-len(label))/2)
+		at = max(0, left+1+(room-len(label))/2)
+		if to < from {
+			at++
+		}
 	}
 	at = min(at, len(row)-len(label))
 	copy(row[at:], label)

@@ -89,12 +89,14 @@ func show(tb testing.TB) {
 	from := n.mark()
 	n.register(tb)
 	s.ladder(n, from)
-	s.title("1. 1000 has credit: connected at once, no ad")
-	n.show(tb, s, "1000", "1001")
-	s.title("2. 1001 has none: hears the ad to its end, is credited once, and the same call goes on")
-	n.show(tb, s, "1001", "1000")
-	if tb.Failed() {
-		return
+	for _, call := range []struct{ title, from, to string }{
+		{"1. 1000 has credit: connected at once, no ad", "1000", "1001"},
+		{"2. 1001 has none: hears the ad to its end, is credited once, and the same call goes on", "1001", "1000"},
+	} {
+		s.title(call.title)
+		if refusal := n.show(tb, s, call.from, call.to); refusal != "" {
+			tb.Fatalf("imslab: the call was to go through, and was refused: %s; Asterisk's log ends:\n%s", refusal, n.lab.LogEnd(tb))
+		}
 	}
 	s.say("")
 	s.say("Try next:  make ims-up            the same, and it stays: call as you like")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,30 +35,38 @@ func (n *network) register(tb testing.TB) {
 // mark is a moment before which nothing of what follows was sent.
 func (n *network) mark() time.Time { return time.Now() }
 
-// call makes one call to its end.
-func (n *network) call(tb testing.TB, from, to string) {
+// call makes one call to its end, and returns the answer of a refusal, else "".
+func (n *network) call(tb testing.TB, from, to string) (refusal string) {
 	out := n.phones[from].Invite(tb, to, ims.Invitation{})
-	in := n.phones[to].IncomingWithin(tb, time.Minute)
+	defer time.Sleep(200 * time.Millisecond) // the last message is still on its way to the ladder
+	in := n.phones[to].IncomingOf(tb, out)
+	if in == nil {
+		return strings.TrimPrefix(out.Final(tb).Start, "SIP/2.0 ")
+	}
 	in.Ring(tb)
 	in.Answer(tb)
 	out.Answered(tb)
 	time.Sleep(2 * time.Second) // they talk
 	in.Bye(tb)
 	out.Ended(tb)
-	time.Sleep(200 * time.Millisecond) // the last answer is still on its way to the ladder
+	return ""
 }
 
 // show makes one call and shows what came of it.
-func (n *network) show(tb testing.TB, s screen, from, to string) {
+func (n *network) show(tb testing.TB, s screen, from, to string) (refusal string) {
 	before := n.credit(tb)
 	mark := n.mark()
-	n.call(tb, from, to)
+	refusal = n.call(tb, from, to)
 	s.ladder(n, mark)
 	s.say("")
+	if refusal != "" {
+		s.say("  the call was refused: %s", refusal)
+	}
 	after := n.credit(tb)
 	for _, user := range users {
 		s.say("  credit of %s:  %12s  before,  %12s  after", user, before[user], after[user])
 	}
+	return refusal
 }
 
 func (n *network) credit(tb testing.TB) map[string]string {
