@@ -28,7 +28,7 @@ ims-down: ## end it; nothing is left
 	@[ ! -x bin/imslab ] || bin/imslab down
 
 imslab: build
-	@tests/install && CGO_ENABLED=0 $(GO) build -o bin/ ./tests/ims/imslab
+	@tests/install packages && CGO_ENABLED=0 $(GO) build -o bin/ ./tests/ims/imslab
 
 test: ## everything, on real parts; installs what it lacks; prints seconds per part
 	@tests/run all

@@ -88,9 +88,11 @@ Play with it:
   %[1]s call 1001 1000      1001 calls 1000: the first time with the ad
   %[1]s accounts 1001 0     take the credit away again
   %[1]s ladder              all calls so far, as they went over the wire
+An account earns one ad a minute and five a day, and is refused in between (creditapi.toml).
 
 Look inside: all of it is in the namespaces of process %[2]d.
   nsenter -t %[2]d -a bash                       a shell in there, with its network
+  nsenter -t %[2]d -a sh -c 'chroot /dev/shm/asterisk-*/root asterisk -r'    Asterisk's console
   nsenter -t %[2]d -n tcpdump -i lo -w all.pcap  for Wireshark
   nsenter -t %[2]d -n sipp ...                   your own phone: P-CSCF 127.0.0.4:5060, domain ims.test,
                                                   users 1000 and 1001, passwords secret1000 and secret1001
