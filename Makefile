@@ -45,7 +45,7 @@ race: ## unit tests under the race detector; needs a C compiler
 fuzz: ## each fuzz target for FUZZTIME (default 1m)
 	@tests/run fuzz
 
-bench: ## ratios against a floor measured in the same run, on a real MariaDB
+bench: ## ratios to floors and to what others would write, from one run; tables, JSON, charts
 	@tests/run bench
 
 faults: ## kills and cuts everything while money moves, for FAULTS (default 5m)

@@ -1,13 +1,19 @@
 //go:build lab
 
-// Package bench measures what a caller with credit waits for adcredit, against a
-// floor in the same run: a static C program that does the same and nothing
-// around it. Only ratios are worth comparing between machines.
+// Package bench measures how near adcredit is to what the machine can do, and how
+// far ahead of what others would write: contenders of peers/ run interleaved in
+// one run with ours, over one MariaDB with A2Billing's tables. Only ratios are
+// worth comparing between machines.
 //
-//	go test -tags lab -run '^$' -bench . ./tests/bench
+//	make bench
 //
-// creditapi runs on loopback over a MariaDB with A2Billing's tables; both
-// programs are built here as make builds them.
+// It prints tables and which aims are met, and writes results.json with a chart
+// for each table. Settings in the environment:
+//
+//	ADCREDIT_BENCH_CARDS    how many cards A2Billing has (1000000)
+//	ADCREDIT_BENCH_ROUNDS   calls per program (200); of servers a tenth, in spans of 1 s
+//	ADCREDIT_BENCH_DATA     an empty folder for the database's files (in memory)
+//	ADCREDIT_BENCH_RESULTS  where results go (bench-results)
 package bench
 
 import (
@@ -15,62 +21,89 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
+	"strconv"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"adcredit/tests/lab"
 )
 
 const (
-	rounds = 400 // each calls every contender once, in an order of its own
-	warmUp = 20  // rounds that are not counted
-	cards  = 20_000
+	cardsEnv  = "ADCREDIT_BENCH_CARDS"
+	roundsEnv = "ADCREDIT_BENCH_ROUNDS"
+	dataEnv   = "ADCREDIT_BENCH_DATA"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedMariaDB)) }
+// setting is a number above 0 from the environment.
+func setting(name string, otherwise int) int {
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		panic(fmt.Sprintf("%s=%q is no number above 0", name, text))
+	}
+	return n
+}
 
-// BenchmarkCall is the whole benchmark: it makes its own rounds, whatever b.N
-// is, and reports the ratios.
-func BenchmarkCall(b *testing.B) {
+func cards() int { return setting(cardsEnv, 1_000_000) }
+
+// rounds of programs; each calls every contender once, in an order of its own.
+func rounds() int { return setting(roundsEnv, 200) }
+
+// spans is how many rounds servers are measured for, a second each.
+func spans() int { return max(rounds()/10, 3) }
+
+func TestMain(m *testing.M) {
+	code := lab.Main(m, lab.NeedMariaDB, lab.NeedPeers)
+	if err := results.finish(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// BenchmarkCredit measures all that stands on one database; each part makes its
+// own rounds, whatever b.N is.
+func BenchmarkCredit(b *testing.B) {
 	h := newHouse(b)
-	first := h.counted(b, func() { h.adcredit.mustCall(b, h.caller(0)) })
+	b.Run("call", h.benchmarkCall)
+	b.Run("checks", h.benchmarkChecks)
+	b.Run("cards", h.benchmarkCards)
+}
+
+// benchmarkCall measures a caller with credit, from before the program is started
+// until it is gone: so long he waits.
+func (h *house) benchmarkCall(b *testing.B) {
+	first := h.counted(b, h.api, func() { h.adcredit.mustCall(b, h.caller(0)) })
 	commands := h.adcredit.mustCall(b, h.caller(1)).commands
-	contenders := []contender{h.floor(b, commands), h.empty(b), h.adcredit}
+	contenders := append([]contender{h.floor(b, commands), h.adcredit, h.empty(b)}, h.peers(b)...)
 
 	times := h.interleave(b, contenders)
-	each := h.counted(b, func() {
-		for i := range rounds {
+	each := h.counted(b, h.api, func() {
+		for i := range rounds() {
 			h.adcredit.mustCall(b, h.caller(i))
 		}
 	})
 	program := h.adcredit.memory(b, h.caller(2))
-	idle := memoryOf(b, h.server.Process.Pid)
-	h.load(b)
-	loaded := memoryOf(b, h.server.Process.Pid)
 
-	ratios := ratiosTo(times[0], times[2])
-	b.ReportMetric(0, "ns/op") // of all rounds together: it means nothing
-	b.ReportMetric(median(ratios), "x-floor")
-	b.ReportMetric(float64(each.requests)/rounds, "requests/call")
-	b.ReportMetric(float64(each.statements)/rounds, "statements/call")
-
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\na caller with credit, %d AGI commands, %d rounds\tmedian\tmiddle half\tmiddle 90 %%\tx floor\tCPU\tpage faults\t\n", commands, rounds)
+	t := table{Name: "call", What: fmt.Sprintf("a caller with credit, from exec to exit, %d rounds", rounds()), Unit: "ms", Base: contenders[0].name}
 	for i, c := range contenders {
 		wall, cpu, faults := columns(times[i])
-		fmt.Fprintf(w, "%s\t%.2f ms\t%s\t%s\t%.2f\t%.2f ms\t%.0f\t\n", c.name, median(wall),
-			spread(wall, 25), spread(wall, 5), median(ratiosTo(times[0], times[i])), median(cpu), median(faults))
+		t.Rows = append(t.Rows, row{c.name, sampleOf(wall), sampleOf(ratiosTo(times[0], times[i])),
+			fmt.Sprintf("CPU %.2f ms, %.0f page faults, %d AGI commands", median(cpu), median(faults), times[i][0].commands)})
 	}
-	fmt.Fprintf(w, "adcredit / floor, round by round\t%.2f\t%s\t%s\t\t\t\t\n", median(ratios), spread(ratios, 25), spread(ratios, 5))
-	must(b, w.Flush())
-	fmt.Printf("\nper call: %.2f HTTP requests, %.2f SQL statements; the first call of a fresh creditapi: %d and %d\n",
-		float64(each.requests)/rounds, float64(each.statements)/rounds, first.requests, first.statements)
-	fmt.Printf("binaries: adcredit %.1f MB, creditapi %.1f MB, floor %.1f MB, empty Go %.1f MB\n",
-		size(b, h.adcredit.path), size(b, h.server.Path), size(b, contenders[0].path), size(b, contenders[1].path))
-	fmt.Printf("resident: adcredit in a call %v; creditapi before load %v, after %d requests on %d connections %v\n\n",
-		program, idle, loadRequests, loadConnections, loaded)
+	t.Notes = fmt.Sprintf("adcredit: %d AGI commands, as the floor; %.2f HTTP requests and %.2f SQL statements per call (the first of a fresh creditapi: %d and %d); resident %v; binary %.1f MB",
+		commands, float64(each.requests)/float64(rounds()), float64(each.statements)/float64(rounds()), first.requests, first.statements, program, size(b, h.adcredit.path))
+	results.add(t)
+	results.atMost("a call: adcredit / floor in C", t.Rows[1].Ratio.Median, 2.2)
+	results.atLeast("a call: PHP / adcredit", median(ratiosTo(times[1], times[3])), 5)
+	results.atLeast("a call: Python / adcredit", median(ratiosTo(times[1], times[5])), 25)
+	b.ReportMetric(0, "ns/op") // of all rounds together: it means nothing
+	b.ReportMetric(t.Rows[1].Ratio.Median, "x-floor")
+	b.ReportMetric(float64(each.requests)/float64(rounds()), "requests/call")
+	b.ReportMetric(float64(each.statements)/float64(rounds()), "statements/call")
 }
 
 // interleave calls every contender once per round, in random order, so that
@@ -78,7 +111,8 @@ func BenchmarkCall(b *testing.B) {
 func (h *house) interleave(b *testing.B, contenders []contender) [][]run {
 	b.Helper()
 	times := make([][]run, len(contenders))
-	for round := range warmUp + rounds {
+	const warmUp = 3 // rounds that are not counted
+	for round := range warmUp + rounds() {
 		for _, i := range rand.Perm(len(contenders)) {
 			if r := contenders[i].mustCall(b, h.caller(round)); round >= warmUp {
 				times[i] = append(times[i], r)
@@ -99,7 +133,6 @@ func ratiosTo(floor, other []run) []float64 {
 
 // columns are wall time and processor time in ms, and page faults.
 func columns(runs []run) (wall, cpu, faults []float64) {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	for _, r := range runs {
 		wall = append(wall, ms(r.took))
 		cpu = append(cpu, ms(r.cpu))
@@ -108,16 +141,13 @@ func columns(runs []run) (wall, cpu, faults []float64) {
 	return wall, cpu, faults
 }
 
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
 func median(values []float64) float64 { return percentile(values, 50) }
 
-func percentile(values []float64, p int) float64 {
+func percentile[V float64 | time.Duration](values []V, p int) V {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[min(len(sorted)*p/100, len(sorted)-1)]
-}
-
-// spread is where the values lie when as many percent are cut off at each end.
-func spread(values []float64, cut int) string {
-	return fmt.Sprintf("%.2f to %.2f", percentile(values, cut), percentile(values, 100-cut))
 }
 
 func size(b *testing.B, path string) float64 {
@@ -132,19 +162,4 @@ func must(b *testing.B, err error) {
 	if err != nil {
 		b.Fatal(err)
 	}
-}
-
-// replaced changes lines of a configuration as an operator would, and fails when
-// a key isn't there to be changed.
-func replaced(b *testing.B, text string, values map[string]string) string {
-	b.Helper()
-	lines := strings.Split(text, "\n")
-	for key, value := range values {
-		at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, key+" = ") })
-		if at < 0 {
-			b.Fatalf("etc/adcredit.toml has no line %s =", key)
-		}
-		lines[at] = fmt.Sprintf("%s = %s", key, value)
-	}
-	return strings.Join(lines, "\n")
 }

@@ -15,10 +15,10 @@ import (
 
 // contender is a program that is started for each call.
 type contender struct {
-	name   string
-	path   string
-	args   []string
-	silent bool // it speaks no AGI
+	name string
+	path string
+	args []string
+	sets int // how often it sets the status, last of all its outcome; 0: it speaks no AGI
 }
 
 // run is one call of a contender.
@@ -52,12 +52,12 @@ func (c contender) call(environment []byte, ending func(pid int)) (r run, err er
 	defer syscall.Close(replies)
 	defer syscall.Close(commands)
 	status := ""
-	if _, err = syscall.Write(replies, environment); c.silent {
+	if _, err = syscall.Write(replies, environment); c.sets == 0 {
 		err = nil // it may be gone already
 	} else if err == nil {
-		r.commands, status, err = answer(replies, commands, func() { ending(p.Pid) })
+		r.commands, status, err = answer(replies, commands, c.sets, func() { ending(p.Pid) })
 	}
-	if err == nil && !c.silent {
+	if err == nil && c.sets > 0 {
 		err = ended(commands)
 	}
 	if err != nil {
@@ -68,7 +68,7 @@ func (c contender) call(environment []byte, ending func(pid int)) (r run, err er
 	switch {
 	case gone != nil:
 		return r, gone
-	case c.silent && state.Success():
+	case c.sets == 0 && state.Success():
 	case err != nil:
 		return r, fmt.Errorf("%v, after %d commands: %w", state, r.commands, err)
 	case !state.Success() || status != "SUFFICIENT":
@@ -110,9 +110,9 @@ func (c contender) start() (replies, commands int, p *os.Process, err error) {
 // environ is what Asterisk passes on, and what the programs are told.
 var environ = []string{"AST_VERSION=22.10.1", "AST_AGI_DIR=/usr/share/asterisk/agi-bin", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 
-// answer plays Asterisk until the status was set for the second time: the first
-// thing that is set is ERROR, the last the outcome.
-func answer(replies, commands int, ending func()) (count int, status string, err error) {
+// answer plays Asterisk until the status was set so often: the first thing that
+// adcredit sets is ERROR, the last the outcome.
+func answer(replies, commands, sets int, ending func()) (count int, status string, err error) {
 	const reply = "200 result=1\n"
 	var line []byte
 	for buffer := make([]byte, 4096); ; {
@@ -135,7 +135,10 @@ func answer(replies, commands int, ending func()) (count int, status string, err
 			value, isStatus = strings.CutPrefix(string(line), `SET VARIABLE ADCREDIT_STATUS "`)
 		}
 		line = line[:0]
-		last := isStatus && count > 1
+		if isStatus {
+			sets--
+		}
+		last := sets == 0
 		if last {
 			status = strings.TrimRight(value, "\"\n")
 			ending()

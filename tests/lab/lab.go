@@ -38,10 +38,14 @@ const (
 	NeedSystemd                // systemd-analyze; nothing of systemd runs
 	NeedAsterisk16             // an older Asterisk's own root, with chan_sip: see [Prepare]
 	NeedKamailio               // kamailio with its IMS modules
+	NeedPeers                  // what the benchmark compares with: PHP, Perl, Python, gunicorn, a C compiler
 )
 
 // Remedy is the way out when a part is missing.
 const Remedy = "run tests/install (as root, on Debian)"
+
+// python is where Debian's packages of Python lie.
+const python = "/usr/lib/python3/dist-packages/"
 
 // programs of a need; Asterisk and MySQL bring their own roots.
 var programs = map[Need][]string{
@@ -49,6 +53,10 @@ var programs = map[Need][]string{
 	NeedSIPp:    {"sipp"},
 	NeedSystemd: {"systemd-analyze"},
 	NeedGalera:  {"mariadbd", "mariadb-install-db", "my_print_defaults", galeraProvider},
+	NeedPeers: {
+		"gcc", "php", "perl", "python3", "gunicorn", "/usr/share/perl5/Asterisk/AGI.pm", "/usr/share/perl5/LWP/UserAgent.pm",
+		python + "requests", python + "flask_restful", python + "MySQLdb",
+	},
 	// The last is a module of a third package, which the S-CSCF needs too.
 	NeedKamailio: {"kamailio", kamailioModules + "ims_isc.so", kamailioModules + "presence.so"},
 }
