@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -53,6 +54,7 @@ func newSwitchboard(cfg *config.Config, log *lateLog) (*switchboard, error) {
 
 // serveFastAGI listens until SIGTERM or SIGINT, and lets the calls in progress end.
 func serveFastAGI(cfg *config.Config, address string, log *lateLog, stderr io.Writer, getenv func(string) string) int {
+	runtime.SetDefaultGOMAXPROCS() // package single is for one call
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	// A second one ends the process at once.

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	_ "adcredit/agi/adcredit/single"
 	"adcredit/agi/config"
 	"adcredit/agi/creditclient"
 	"adcredit/agi/fastagi"
