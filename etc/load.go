@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"sort"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
@@ -156,11 +158,35 @@ func (l *loader) report(key, format string, args ...any) {
 // all is returned; other problems are reported and the next key is read.
 func (l *loader) decode(text string) (err error) {
 	keys := map[string]toml.Primitive{}
-	if l.meta, err = toml.Decode(text, &keys); err != nil {
+	if l.meta, err = toml.Decode(withoutComments(text), &keys); err != nil {
 		return l.syntax(text, err)
 	}
 	l.table(l.root, keys, nil)
 	return nil
+}
+
+// withoutComments empties the lines that are comments alone, and keeps their
+// number: the parser walks through each character of our long ones, which takes a
+// process that is started for each call longer than all values (measured: 0.1 of
+// 3.5 ms). Where a text may go over several lines, or is none (a zero byte), nothing is touched.
+func withoutComments(text string) string {
+	if strings.Contains(text, `"""`) || strings.Contains(text, "'''") || strings.Contains(text, "\x00") {
+		return text
+	}
+	kept := make([]byte, 0, len(text))
+	for line := range strings.Lines(text) {
+		// A control character is refused in comments, too: the parser says so.
+		if strings.HasPrefix(line, "#") && plain(line) {
+			line = "\n"
+		}
+		kept = append(kept, line...)
+	}
+	return string(kept)
+}
+
+// plain says whether a comment holds nothing that TOML forbids (toml.io, v1.0).
+func plain(line string) bool {
+	return utf8.ValidString(line) && strings.IndexFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
 }
 
 // table puts the keys of one TOML table into one struct.
