@@ -11,7 +11,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
@@ -184,9 +183,16 @@ func withoutComments(text string) string {
 	return string(kept)
 }
 
-// plain says whether a comment holds nothing that TOML forbids (toml.io, v1.0).
+// plain says whether a comment holds nothing that TOML forbids (toml.io, v1.0); of
+// what is not ASCII the parser knows more.
 func plain(line string) bool {
-	return utf8.ValidString(line) && strings.IndexFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) < 0
+	line = strings.TrimSuffix(line, "\n")
+	for i := range len(line) {
+		if c := line[i]; c < ' ' && c != '\t' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // table puts the keys of one TOML table into one struct.
