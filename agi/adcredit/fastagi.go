@@ -54,7 +54,6 @@ func newSwitchboard(cfg *config.Config, log *lateLog) (*switchboard, error) {
 
 // serveFastAGI listens until SIGTERM or SIGINT, and lets the calls in progress end.
 func serveFastAGI(cfg *config.Config, address string, log *lateLog, stderr io.Writer, getenv func(string) string) int {
-	runtime.SetDefaultGOMAXPROCS() // package single is for one call
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	// A second one ends the process at once.
@@ -115,6 +114,7 @@ func (b *switchboard) exposed(listeners []fastagi.Listener) error {
 
 // serve runs until ctx ends and all calls have ended.
 func (b *switchboard) serve(ctx context.Context, listeners ...fastagi.Listener) {
+	runtime.SetDefaultGOMAXPROCS() // package single is for one call
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
