@@ -3,11 +3,11 @@
 package ims_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
 	"adcredit/tests/ims"
+	"adcredit/tests/ims/hss"
 	"adcredit/tests/lab"
 )
 
@@ -23,6 +23,14 @@ func TestCalls(t *testing.T) {
 		scene{"credit", answered, withCredit},
 		scene{"ad, answered", answered, adAnswered},
 		scene{"ad, early", early, adEarly},
+		scene{"BYE in the ad", answered, byeInAd},
+		scene{"CANCEL in the ad", early, cancelInAd},
+		scene{"BYE while it rings", answered, byeWhileItRings},
+		scene{"CANCEL while it rings", early, cancelWhileItRings},
+		scene{"another number", answered, anotherNumber},
+		scene{"called service", answered, calledService},
+		scene{"privacy, credit", answered, func(t *testing.T, h *house) { private(t, h, h.rich, h.poor) }},
+		scene{"privacy, ad", answered, func(t *testing.T, h *house) { private(t, h, h.poor, h.rich) }},
 	)
 }
 
@@ -80,10 +88,8 @@ func adEarly(t *testing.T, h *house) {
 	if progress.Header("To") != ok.Header("To") {
 		t.Errorf("the ad was in the dialog of %s, the call in that of %s", progress.Header("To"), ok.Header("To"))
 	}
-	// The first 200 of all is the callee's.
-	answers := slices.DeleteFunc(h.sipOf("INVITE", 200), func(m lab.SIP) bool { return m.From.String() == h.rich.At() })
-	if first := h.sip(h.rich.At(), ims.PCSCFAt); len(answers) == 0 || len(first) == 0 || !lastOf(first).Time.Before(answers[0].Time) {
-		t.Errorf("a 200 came before the callee's")
+	if first := h.answers("INVITE", 200)[0]; first.From.String() != h.rich.At() {
+		t.Errorf("the first 200 of all came from %s, want the callee", first.From)
 	}
 	wantTalk(t, out, in)
 	h.wantPaidCall(t, out, in)
@@ -125,12 +131,143 @@ func markOf(m lab.SIP) string {
 	return ""
 }
 
-// sipOf are the answers of a kind in this scene, wherever they were.
-func (h *house) sipOf(method string, status int) (all []lab.SIP) {
-	for _, m := range h.Rec.SIP() {
-		if m.Time.After(h.from) && m.Method() == method && m.Status() == status {
-			all = append(all, m)
+func byeInAd(t *testing.T, h *house) {
+	out := h.poor.Invite(t, "1000", ims.Invitation{})
+	out.Answered(t)
+	hearAd(t, out)
+	out.Bye(t)
+	h.wantGivenUp(t)
+}
+
+func cancelInAd(t *testing.T, h *house) {
+	out := h.poor.Invite(t, "1000", ims.Invitation{})
+	out.Await(t, 183)
+	hearAd(t, out)
+	if m := out.Cancel(t); m.Status() != 200 {
+		t.Errorf("CANCEL was answered %s", m.Start)
+	}
+	if m := out.Final(t); m.Status() != 487 {
+		t.Errorf("after CANCEL came %s", m.Start)
+	}
+	h.wantGivenUp(t)
+}
+
+// wantGivenUp: whoever leaves in mid-ad has earned nothing, and nobody is rung.
+func (h *house) wantGivenUp(t *testing.T) {
+	t.Helper()
+	h.wantStatus(t, "ABANDONED")
+	h.wantBooks(t, "0.00000", "abandoned", "")
+	h.wantNotRung(t, h.rich)
+}
+
+func byeWhileItRings(t *testing.T, h *house) {
+	out := h.poor.Invite(t, "1000", ims.Invitation{})
+	out.Answered(t)
+	in := h.rich.Incoming(t)
+	in.Ring(t)
+	out.Bye(t)
+	in.AwaitRequest(t, "CANCEL")
+	h.wantOneReward(t) // the ad was heard, whatever came of the call
+}
+
+func cancelWhileItRings(t *testing.T, h *house) {
+	out := h.poor.Invite(t, "1000", ims.Invitation{})
+	in := h.rich.Incoming(t)
+	in.Ring(t)
+	eventually(t, "the caller hears that it rings", func() bool {
+		said := out.Said()
+		last := said[max(0, len(said)-lab.SampleRate/2):]
+		return lab.ToneLevel(last, 440) > -30 && lab.ToneLevel(last, 480) > -30
+	})
+	out.Cancel(t)
+	if m := out.Final(t); m.Status() != 487 {
+		t.Errorf("after CANCEL came %s", m.Start)
+	}
+	in.AwaitRequest(t, "CANCEL")
+	h.wantOneReward(t)
+}
+
+// anotherNumber: one of those that the paper's trigger point is about.
+func anotherNumber(t *testing.T, h *house) {
+	s := subscribers(t)
+	subscribe(s, "2001", func(*hss.IMPI, *hss.IMPU) {})
+	if err := h.HSS.Provision(s); err != nil {
+		t.Fatal(err)
+	}
+	callee := ims.NewUE(t, "2001", "127.0.0.31:5060", 580)
+	callee.Register(t)
+	for _, caller := range []*ims.UE{h.rich, h.poor} {
+		out := caller.Invite(t, "2001", ims.Invitation{})
+		in := callee.Incoming(t)
+		in.Answer(t)
+		out.Answered(t)
+		wantTalk(t, out, in)
+		out.Bye(t)
+		in.Ended(t)
+		if caller == h.rich {
+			wantNoAd(t, out)
+			h.wantNothingEarned(t)
+		} else {
+			wantAd(t, out)
+			h.wantOneReward(t)
 		}
 	}
-	return all
+}
+
+// calledService: where criteria send calls to a user through the AS as well, the
+// one who is called is not asked to pay.
+func calledService(t *testing.T, h *house) {
+	called := h.customer(t, "1003", func(s *hss.Subscribers) (profile string) {
+		s.TriggerPoints["called"] = hss.TriggerPoint{ConditionType: hss.CNF, SPT: []hss.ServicePointTrigger{
+			{Group: 0, Method: "INVITE"}, {Group: 1, SessionCase: hss.TerminatingRegistered},
+		}}
+		s.FilterCriteria["called"] = hss.InitialFilterCriteria{TriggerPoint: "called", ApplicationServer: "adcredit"}
+		s.ServiceProfiles["called"] = hss.ServiceProfile{FilterCriteria: []hss.Attached{{Name: "called"}}}
+		return "called"
+	})
+	out := h.rich.Invite(t, "1003", ims.Invitation{})
+	in := called.Incoming(t)
+	in.Answer(t)
+	out.Answered(t)
+	wantTalk(t, out, in)
+	out.Bye(t)
+	in.Ended(t)
+	wantNoAd(t, out)
+	wantNoAd(t, in)
+	h.wantNothingEarned(t)
+	if n := len(h.invites(ims.SCSCFAt, ims.ASAt)); n != 2 {
+		t.Errorf("the AS had %d calls, want the caller's side and the callee's", n)
+	}
+}
+
+// private: who withholds the number is known to the core and to adcredit, and to
+// nobody else.
+func private(t *testing.T, h *house, caller, callee *ims.UE) {
+	out := caller.Invite(t, callee.User, ims.Invitation{
+		From: `"Anonymous" <sip:anonymous@anonymous.invalid>`, Headers: []string{"Privacy: id"},
+	})
+	in := callee.Incoming(t)
+	in.Answer(t)
+	out.Answered(t)
+	wantTalk(t, out, in)
+	out.Bye(t)
+	in.Ended(t)
+	if caller == h.poor {
+		wantAd(t, out)
+		h.wantOneReward(t)
+	} else {
+		wantNoAd(t, out)
+		h.wantNothingEarned(t)
+	}
+	for _, hop := range [][2]string{{ims.SCSCFAt, ims.ASAt}, {ims.ASAt, ims.SCSCFAt}, {ims.SCSCFAt, ims.PCSCFAt}} {
+		m := h.invite(t, hop[0], hop[1])
+		if pai := strings.Join(m.Headers("P-Asserted-Identity"), ", "); pai != "<"+caller.URI()+">" || m.Header("Privacy") != "id" {
+			t.Errorf("%s to %s: P-Asserted-Identity %q and Privacy %q, want %s and id", hop[0], hop[1], pai, m.Header("Privacy"), caller.URI())
+		}
+	}
+	for _, m := range h.sip(ims.PCSCFAt, callee.At()) {
+		if strings.Contains(m.Text, caller.User) {
+			t.Errorf("the callee could read the number of a caller who withholds it:\n%s", m.Text)
+		}
+	}
 }

@@ -54,6 +54,10 @@ func play(t *testing.T, o ims.Options, scenes ...scene) {
 // begin makes the house as it was at first: nothing of a scene stays for the next.
 func (h *house) begin(t *testing.T, o ims.Options) {
 	t.Helper()
+	if !h.idle(t) { // one has failed
+		h.PBX.CLI(t, "channel request hangup all")
+		h.wantIdle(t)
+	}
 	for _, query := range []string{
 		`DELETE FROM adcredit_listen`, `DELETE FROM adcredit_ledger`, `DELETE FROM adcredit_cap`, `DELETE FROM adcredit_caller`,
 		`DELETE FROM adcredit_node`, `UPDATE adcredit_budget SET held = 0, spent = 0`, `DELETE FROM cc_logrefill`,
@@ -82,40 +86,31 @@ func subscribers(t *testing.T) *hss.Subscribers {
 	return s
 }
 
-// provision changes what the HSS knows, and brings it to the S-CSCF as an operator
-// would: by a push of the profile for those who are registered.
-func (h *house) provision(t *testing.T, change func(*hss.Subscribers)) {
+// customer makes the phone of one more user, registered, with the
+// profile that f makes and names. It is for a user whom the S-CSCF does
+// not know yet: Kamailio's keeps the first profile of a registration.
+func (h *house) customer(t *testing.T, user string, f func(*hss.Subscribers) (profile string)) *ims.UE {
 	t.Helper()
 	s := subscribers(t)
-	change(s)
+	profile := f(s)
+	subscribe(s, user, func(_ *hss.IMPI, u *hss.IMPU) { u.ServiceProfile = profile })
 	if err := h.HSS.Provision(s); err != nil {
 		t.Fatal(err)
 	}
-	for _, u := range []*ims.UE{h.rich, h.poor} {
-		if err := h.HSS.PushProfile(t.Context(), u.URI()); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// handling sets the default handling of the application server: what the S-CSCF
-// does with a call when that is down.
-func (h *house) handling(t *testing.T, what hss.Handling) {
-	t.Helper()
-	h.provision(t, func(s *hss.Subscribers) {
-		as := s.ApplicationServers["adcredit"]
-		as.DefaultHandling = what
-		s.ApplicationServers["adcredit"] = as
-	})
+	u := h.UE(t, user)
+	u.Register(t)
+	return u
 }
 
 // global sets a global variable of the dialplan until the scene is over.
 func (h *house) global(t *testing.T, name, value string) {
 	t.Helper()
-	was := strings.TrimSpace(h.PBX.CLI(t, "dialplan get global "+name))
-	_, was, _ = strings.Cut(was, "=")
+	was := regexp.MustCompile(`(?m)^\s*` + name + `=(.+)$`).FindStringSubmatch(h.PBX.CLI(t, "dialplan show globals"))
+	if was == nil {
+		t.Fatalf("the dialplan has no %s", name)
+	}
 	h.PBX.CLI(t, "dialplan set global "+name+" "+value)
-	t.Cleanup(func() { h.PBX.CLI(h.table, "dialplan set global "+name+" "+was) })
+	t.Cleanup(func() { h.PBX.CLI(h.table, "dialplan set global "+name+" "+was[1]) })
 }
 
 // eventually waits for what must come true by itself.
@@ -131,9 +126,12 @@ func eventually(t *testing.T, what string, is func() bool) {
 // wantIdle: Asterisk has no call any more, so that nobody can be rung by it.
 func (h *house) wantIdle(t *testing.T) {
 	t.Helper()
-	eventually(t, "Asterisk has no call any more", func() bool {
-		return strings.Contains(h.PBX.CLI(t, "core show channels count"), "0 active channels")
-	})
+	eventually(t, "Asterisk has no call any more", func() bool { return h.idle(t) })
+}
+
+func (h *house) idle(t *testing.T) bool {
+	t.Helper()
+	return strings.Contains(h.PBX.CLI(t, "core show channels count"), "0 active channels")
 }
 
 // wantNotRung: a phone was never called, and won't be, since Asterisk is done.
@@ -289,4 +287,14 @@ func (h *house) invite(t *testing.T, from, to string) lab.SIP {
 		t.Fatalf("%d calls went from %s to %s, want 1", len(all), from, to)
 	}
 	return all[0]
+}
+
+// answers are those of a kind, wherever they went.
+func (h *house) answers(method string, status int) (all []lab.SIP) {
+	for _, m := range h.Rec.SIP() {
+		if m.Time.After(h.from) && m.Method() == method && m.Status() == status {
+			all = append(all, m)
+		}
+	}
+	return all
 }

@@ -341,6 +341,13 @@ func (l *Lab) startAS(tb testing.TB, o Options, sounds, key string) {
 	l.PBX.CLI(tb, "agi set debug on")
 }
 
+// RestartAS starts Asterisk once more, after its Stop.
+func (l *Lab) RestartAS(tb testing.TB) {
+	tb.Helper()
+	l.PBX.Start(tb)
+	l.PBX.CLI(tb, "agi set debug on")
+}
+
 // prompt is one that adcredit.toml names around an ad.
 var prompt = regexp.MustCompile(`(?m)^(offer|offer_auto|accepted|thanks|balance) = "[^"]*"`)
 
