@@ -26,6 +26,7 @@ type Scenario struct {
 	Args  []string          // further arguments of sipp
 	Files map[string][]byte // laid into its working folder, e.g. a raw µ-law file to play
 	Limit time.Duration     // fails when not done by then; 0 means a minute
+	Quiet bool              // keeps no trace of messages: where calls are counted, it would cost
 }
 
 // A Phone is a running SIPp.
@@ -114,7 +115,10 @@ func (p *Phone) args(s Scenario, at netip.AddrPort) []string {
 		"-i", at.Addr().String(), "-p", strconv.Itoa(int(at.Port())), "-mi", at.Addr().String(),
 		"-mp", strconv.Itoa(int(rtp)),
 		"-timeout", fmt.Sprint(int(limit.Seconds()), "s"), "-timeout_error",
-		"-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log",
+		"-trace_err", "-error_file", "errors.log",
+	}
+	if !s.Quiet {
+		args = append(args, "-trace_msg", "-message_file", "messages.log")
 	}
 	args = append(args, s.Args...)
 	if s.PBX != "" {
