@@ -66,6 +66,7 @@ func number(b *testing.B, name string, or int) int {
 // -fastagi, and Asterisks that also have adcredit as a program.
 type house struct {
 	dir            string
+	database       *lab.Database
 	sql            *sql.DB
 	mariadb        *lab.Server
 	creditapi, fas *exec.Cmd
@@ -79,7 +80,7 @@ func newHouse(b *testing.B) *house {
 	h := &house{dir: b.TempDir(), mariadb: lab.MariaDB(b)}
 	d := h.mariadb.Database(b, "mya2billing")
 	lab.LoadA2Billing(b, d, lab.InnoDB)
-	h.sql = d.DB(b)
+	h.database, h.sql = d, d.DB(b)
 	h.environment = append(os.Environ(), "CREDITAPI_LISTEN="+apiAt, "CREDITAPI_DATABASE="+d.Owner().SocketURL())
 	h.manage(b, "migrate")
 	h.key = h.manage(b, "key", "add", "-name", "bench", "-scope", "agi", "-node", "bench")
@@ -236,8 +237,10 @@ func (h *house) asterisk(b *testing.B, n int, modules, sounds string) *pbx {
 	address := fmt.Sprintf("127.0.1.%d", n)
 	files := map[string]string{
 		"pjsip.conf": fmt.Sprintf(pjsip, address), "extensions.conf": dialplan,
-		"rtp.conf":    fmt.Sprintf("[general]\nrtpstart=%d\nrtpend=%d\n", 10000+4000*n, 13999+4000*n),
-		"logger.conf": "[logfiles]\nfull => warning,error\n", // as in production: nobody reads each step of each call
+		"rtp.conf": fmt.Sprintf("[general]\nrtpstart=%d\nrtpend=%d\n", 10000+4000*n, 13999+4000*n),
+		// Half a thousand listeners have thousands of files and sockets open.
+		"asterisk.conf": fmt.Sprintf("[options]\nmaxfiles = 20000\nentityid = 02:00:00:00:00:%02x\n", n),
+		"logger.conf":   "[logfiles]\nfull => warning,error\n", // as in production: nobody reads each step of each call
 	}
 	if modules != "" {
 		files["modules.conf"] = modules
@@ -272,13 +275,6 @@ func (h *house) value(b *testing.B, query string, args ...any) string {
 		b.Fatalf("%s: %v", query, err)
 	}
 	return v.String
-}
-
-func (h *house) exec(b *testing.B, query string, args ...any) {
-	b.Helper()
-	if _, err := h.sql.Exec(query, args...); err != nil {
-		b.Fatalf("%s: %v", query, err)
-	}
 }
 
 func file(b *testing.B, name string) string {
