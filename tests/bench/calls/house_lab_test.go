@@ -7,7 +7,7 @@
 //
 //	go test -tags lab -run '^$' -bench . -v ./tests/bench/calls
 //
-// The environment sizes it: ADCREDIT_BENCH_ROUNDS (5), ADCREDIT_BENCH_SECONDS of
+// The environment sizes it: ADCREDIT_BENCH_CALL_ROUNDS (5), ADCREDIT_BENCH_CALL_SECONDS of
 // one contender in one round (5), ADCREDIT_BENCH_LISTENERS (500) at once,
 // ADCREDIT_BENCH_ROWS of the listens table (1000000 for the smaller, ten times as
 // many for the larger), ADCREDIT_BENCH_RESULTS the folder for what was found.

@@ -44,7 +44,7 @@ var moduleLists = []struct{ Name, conf string }{{"all modules", "[modules]\nauto
 // BenchmarkRate finds how many calls a second of callers with credit Asterisk
 // sustains, and what each costs. It makes its own rounds, whatever b.N is.
 func BenchmarkRate(b *testing.B) {
-	rounds, length := number(b, "ROUNDS", 5), time.Duration(number(b, "SECONDS", 5))*time.Second
+	rounds, length := number(b, "CALL_ROUNDS", 5), time.Duration(number(b, "CALL_SECONDS", 5))*time.Second
 	var found []figures
 	for _, modules := range moduleLists {
 		b.Run(modules.Name, func(b *testing.B) {
