@@ -48,6 +48,9 @@ fuzz: ## each fuzz target for FUZZTIME (default 1m)
 bench: ## ratios to floors and to what others would write, from one run; tables, JSON, charts
 	@tests/run bench
 
+bench-compare: ## what a change did to speed: this tree against BASE=commit, in turns
+	@tests/bench/compare "$(BASE)"
+
 faults: ## kills and cuts everything while money moves, for FAULTS (default 5m)
 	@tests/run faults
 
@@ -69,4 +72,4 @@ install: build ## into PREFIX, SYSCONF and AGIDIR; keeps configuration that is t
 clean: ## remove what build made
 	rm -rf bin
 
-.PHONY: help build demo ims ims-up ims-down imslab test check lint race fuzz bench faults cluster install clean
+.PHONY: help build demo ims ims-up ims-down imslab test check lint race fuzz bench bench-compare faults cluster install clean
