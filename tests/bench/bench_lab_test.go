@@ -71,6 +71,7 @@ func BenchmarkCredit(b *testing.B) {
 	b.Run("call", h.benchmarkCall)
 	b.Run("checks", h.benchmarkChecks)
 	b.Run("cards", h.benchmarkCards)
+	b.Run("grants", h.benchmarkGrants)
 }
 
 // benchmarkCall measures a caller with credit, from before the program is started
