@@ -5,34 +5,45 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"adcredit/creditapi/credit"
 	"adcredit/creditapi/wire"
 )
 
-// finders find accounts by each kind of name. The name that was found comes
+// Finders find accounts by a name of one kind. The name that was found comes
 // with them: it is compared once more in Go, byte by byte, since a database
 // may have been given a collation that takes other names for the same.
-var finders = map[string]string{
-	credit.ByCard:  `SELECT id, username AS name FROM cc_card WHERE username = ?`,
-	credit.ByAlias: `SELECT id, useralias AS name FROM cc_card WHERE useralias = ?`,
-	credit.ByCID:   `SELECT id_cc_card AS id, cid AS name FROM cc_callerid WHERE cid = ? AND activated IN ('t', '1')`,
+const (
+	byCard  = `SELECT id, username AS name FROM cc_card WHERE username = ?`
+	byAlias = `SELECT id, useralias AS name FROM cc_card WHERE useralias = ?`
+	byCID   = `SELECT id_cc_card AS id, cid AS name FROM cc_callerid WHERE cid = ? AND activated IN ('t', '1')`
+)
+
+// accountBy reads accounts by each kind of name, which is every parameter. What
+// most calls ask for is in the card itself, and read without a finder.
+var accountBy = map[string]string{
+	credit.ByID:    `SELECT ?` + accountRest + ` WHERE c.id = ?`,
+	credit.ByCard:  `SELECT c.username` + accountRest + ` WHERE c.username = ?`,
+	credit.ByAlias: `SELECT c.useralias` + accountRest + ` WHERE c.useralias = ?`,
+	credit.ByCID:   fmt.Sprintf(accountOf, byCID),
+	credit.ByAny:   fmt.Sprintf(accountOf, byCard+` UNION `+byAlias+` UNION `+byCID),
 }
 
-const byID = `SELECT id, ? AS name FROM cc_card WHERE id = ?`
+// accountOf reads the accounts that a finder found.
+const accountOf = `SELECT f.name` + accountRest + ` JOIN (%s) f ON f.id = c.id`
 
-// accountOf reads the accounts that a finder found, and all that is asked of
-// them. A currency is found by its upper-case name, as A2Billing does.
-const accountOf = `
-	SELECT f.name, c.id, c.username, c.useralias, c.credit, COALESCE(c.typepaid, 0), COALESCE(c.creditlimit, 0),
+// accountRest is all that is asked of an account, beside the name that found it. A
+// currency is found by its upper-case name, as A2Billing does.
+const accountRest = `, c.id, c.username, c.useralias, c.credit, COALESCE(c.typepaid, 0), COALESCE(c.creditlimit, 0),
 		c.status, COALESCE(c.inuse, 0), COALESCE(c.simultaccess, 0), COALESCE(c.language, ''),
 		COALESCE(c.currency, ''), COALESCE(p.value, 0), COALESCE(c.enableexpire, 0), COALESCE(c.expiredays, 0),
 		{unix c.expirationdate}, {unix c.firstusedate}, {unix c.creationdate}, {now}
-	FROM (%s) f JOIN cc_card c ON c.id = f.id
-	LEFT JOIN cc_currencies p ON p.currency = UPPER(c.currency)`
+	FROM cc_card c LEFT JOIN cc_currencies p ON p.currency = UPPER(c.currency)`
 
-// scanAccount reads one row of accountOf.
+// scanAccount reads one row of an account.
 func (s *Store) scanAccount(scan func(...any) error) (name string, a credit.Account, err error) {
 	var typepaid, simultaneous int
 	var x expiry
@@ -77,15 +88,8 @@ func (s *Store) Account(ctx context.Context, ref credit.Ref) (credit.Account, er
 }
 
 func (s *Store) account(ctx context.Context, ref credit.Ref) (found credit.Account, err error) {
-	finder, args := finders[ref.Kind], []any{ref.Name}
-	switch ref.Kind {
-	case credit.ByID:
-		finder, args = byID, []any{ref.Name, ref.Name}
-	case credit.ByAny:
-		finder = finders[credit.ByCard] + ` UNION ` + finders[credit.ByAlias] + ` UNION ` + finders[credit.ByCID]
-		args = []any{ref.Name, ref.Name, ref.Name}
-	}
-	if finder == "" {
+	query, known := accountBy[ref.Kind]
+	if !known {
 		return found, fmt.Errorf("no account is named by %q", ref.Kind)
 	}
 	accounts := 0
@@ -96,7 +100,7 @@ func (s *Store) account(ctx context.Context, ref credit.Ref) (found credit.Accou
 			accounts++
 		}
 		return err
-	}, fmt.Sprintf(accountOf, finder), args...)
+	}, query, slices.Repeat([]any{ref.Name}, strings.Count(query, "?"))...)
 	switch {
 	case err != nil:
 		return found, err

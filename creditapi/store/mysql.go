@@ -34,9 +34,9 @@ func mysqlConfig(d config.Database, patient bool) *mysql.Config {
 		c.ReadTimeout = 0
 	}
 	c.ParseTime, c.Loc = true, time.UTC
-	// Parameters go into the text here, escaped by the driver: else each
-	// statement costs a second round trip to be prepared. That is safe with
-	// utf8mb4, which the driver speaks.
+	// Where a statement is not prepared (see conn), parameters go into the text
+	// here, escaped by the driver: else it costs a second round trip each time.
+	// That is safe with utf8mb4, which the driver speaks.
 	c.InterpolateParams = true
 	c.Logger = &mysql.NopLogger{}
 	c.Params = map[string]string{
@@ -83,17 +83,18 @@ type connector struct {
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+	plain, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
+	ready := &conn{plain.(driverConn), map[string]preparedStmt{}}
 	for _, statement := range c.setup {
-		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, statement, nil); err != nil {
-			conn.Close()
+		if _, err := ready.ExecContext(ctx, statement, nil); err != nil {
+			ready.Close()
 			return nil, err
 		}
 	}
-	return conn, nil
+	return ready, nil
 }
 
 func (mysqlDialect) goose() goose.Dialect { return goose.DialectMySQL }
@@ -159,6 +160,7 @@ var mysqlMeanings = map[uint16]meaning{
 	1062: duplicate,  // ER_DUP_ENTRY
 	1205: conflict,   // ER_LOCK_WAIT_TIMEOUT
 	1213: conflict,   // ER_LOCK_DEADLOCK; Galera's certification failure, too
+	1615: conflict,   // ER_NEED_REPREPARE: a table was changed again and again meanwhile
 	1020: conflict,   // ER_CHECKREAD: MariaDB's snapshot isolation
 	3101: conflict,   // ER_TRANSACTION_ROLLBACK_DURING_COMMIT: group replication
 	1040: down,       // ER_CON_COUNT_ERROR
@@ -166,6 +168,7 @@ var mysqlMeanings = map[uint16]meaning{
 	1021: full,       // ER_DISK_FULL
 	1053: down,       // ER_SERVER_SHUTDOWN
 	1114: full,       // ER_RECORD_FILE_FULL
+	1243: down,       // ER_UNKNOWN_STMT_HANDLER: a proxy leads to another server now
 	1129: down,       // ER_HOST_IS_BLOCKED
 	1203: down,       // ER_TOO_MANY_USER_CONNECTIONS
 	1226: down,       // ER_USER_LIMIT_REACHED
