@@ -59,6 +59,11 @@ func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Stor
 		return err
 	}
 	service := &credit.Service{Store: s, Policy: policy(c)}
+	if service.Policy.Node != (credit.NodeLimits{}) {
+		if err := s.CountNodes(ctx); err != nil {
+			return err
+		}
+	}
 	api := rest.New(service, rest.Options{Version: version, Hosts: c.AllowedHosts(), LogNumbers: c.LogNumbers, Log: log})
 	servers, err := listen(ctx, c, api, certificate, log)
 	if err != nil {

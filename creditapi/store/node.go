@@ -11,11 +11,35 @@ import (
 
 // A node's limits are held on one row per node, which each start and each end of
 // a listen changes as the last thing of its transaction: then nobody waits
-// for the row longer than a commit takes.
+// for the row longer than a commit takes. All calls of a node still queue for it,
+// so where no limit is set nothing is counted.
+
+// CountNodes makes this store count what each node does, for limits on it. Call it
+// before the first listen. What is open is counted anew, since it may have started
+// when nobody counted; what a node's callers earned then is not.
+func (s *Store) CountNodes(ctx context.Context) error {
+	s.countsNodes.Store(true)
+	return s.fail("count the open listens of nodes", s.tx(ctx, func(q session) error {
+		_, err := q.exec(ctx, `INSERT INTO adcredit_node (node, open_listens, minute, minute_amount, day, day_amount)
+			SELECT who, 0, 0, 0, 0, 0 FROM (SELECT node AS who FROM adcredit_listen WHERE state = 'started' GROUP BY node) l
+			WHERE 1 = 1 {keep node}`)
+		if err != nil {
+			return err
+		}
+		// Each row is locked before its listens are counted: a start or an end that
+		// is not committed yet is not among them, and changes the row after us.
+		_, err = q.exec(ctx, `UPDATE adcredit_node SET open_listens =
+			(SELECT COUNT(*) FROM adcredit_listen l WHERE l.node = adcredit_node.node AND l.state = 'started')`)
+		return err
+	}))
+}
 
 // enterNode counts a listen that starts, unless the node has reached a limit.
 // The condition and the change are one statement.
 func (q session) enterNode(ctx context.Context, n credit.NewListen, reward wire.Money) error {
+	if !q.countsNodes.Load() {
+		return nil
+	}
 	for range 2 {
 		changed, err := q.countOnNode(ctx, n, reward)
 		if err != nil || changed == 1 {
@@ -83,6 +107,9 @@ func (q session) nodeLimit(ctx context.Context, n credit.NewListen, reward wire.
 // leaveNode counts a listen that ended, and what it did not earn. Only who ended
 // it may.
 func (q session) leaveNode(ctx context.Context, l listen, unearned wire.Money) error {
+	if !q.countsNodes.Load() {
+		return nil
+	}
 	_, err := q.exec(ctx, `
 		UPDATE adcredit_node SET open_listens = open_listens - CASE WHEN open_listens > 0 THEN 1 ELSE 0 END,
 			minute_amount = minute_amount - CASE WHEN minute = ? AND minute_amount >= {money} THEN {money} ELSE 0 END,

@@ -13,12 +13,48 @@ import (
 )
 
 var nodeParts = []part{
-	{"node/open listens", testNodeOpen},
-	{"node/rewards per minute", testNodePerMinute},
-	{"node/rewards per day", testNodePerDay},
-	{"node/at once", testNodeRace},
-	{"node/counted once", testNodeOnce},
-	{"node/counted from before", testNodeSeed},
+	{"node/open listens", counting(testNodeOpen)},
+	{"node/rewards per minute", counting(testNodePerMinute)},
+	{"node/rewards per day", counting(testNodePerDay)},
+	{"node/at once", counting(testNodeRace)},
+	{"node/counted once", counting(testNodeOnce)},
+	{"node/counted from before", counting(testNodeSeed)},
+	{"node/counted anew", testNodeRecount},
+}
+
+// counting is a test in a world whose nodes have limits.
+func counting(test func(*testing.T, *world)) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		if err := w.CountNodes(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		test(t, w)
+	}
+}
+
+// Without limits nothing is counted; whoever sets some begins with the truth.
+func testNodeRecount(t *testing.T, w *world) {
+	w.campaign(t, "teranga", wire.Units(1000))
+	first := w.mustStart(t, newCall(1, "a"))
+	w.mustStart(t, newCall(2, "b"))
+	w.mustComplete(t, first.ID)
+	wantEqual(t, "rows", w.one(t, `SELECT COUNT(*) FROM adcredit_node`), "0")
+	counted := w.again(t)
+	for range 2 {
+		if err := counted.CountNodes(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.wantOpen(t, 1)
+	}
+	w.do(t, `UPDATE adcredit_node SET open_listens = 7`)
+	w.mustStart(t, newCall(3, "c")) // by one that has no limits
+	if err := counted.CountNodes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.wantOpen(t, 2)
+	third := w.limited(1, "d", credit.NodeLimits{Open: 2})
+	_, err := counted.Start(t.Context(), third)
+	wantCode(t, err, wire.NodeLimit)
 }
 
 // limited is a new call of an account on a node with limits, at the clock's time.

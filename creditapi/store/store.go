@@ -44,6 +44,8 @@ type Store struct {
 	writer   chan struct{} // SQLite has one writer: ours queue here, in turn; else nil
 	templates
 
+	countsNodes atomic.Bool // see CountNodes
+
 	remember sync.Mutex // held by the one that asks A2Billing anew
 	known    atomic.Pointer[a2billing]
 }

@@ -60,7 +60,7 @@ func (q session) countOpen(ctx context.Context, to *suspects) error {
 		err := scan(&node, &open)
 		to.node(node).Open = open
 		return err
-	}, `SELECT node, open_listens FROM adcredit_node`)
+	}, `SELECT node, COUNT(*) FROM adcredit_listen WHERE state = 'started' GROUP BY node`)
 }
 
 // countListens counts ends of listens. One that has started and whose busy time

@@ -53,7 +53,8 @@ func newHouse(t *testing.T, engine lab.Engine) *house {
 	d.Exec(t, fmt.Sprintf(`SET sql_mode=''; INSERT INTO cc_card (username, useralias, credit, activated, status, simultaccess, creationdate, language)
 		SELECT %d + seq, 20000 + seq, 0, 't', 1, 1, '2020-01-01', IF(seq %% 6, 'fr', 'en') FROM seq_1_to_%d`, firstCard, accounts))
 	h.db, h.url = d.DB(t), d.Owner().URL()
-	h.write(t, "creditapi.toml", "starts_per_day = 1000\nlistens_per_day = 1000\nlate_per_day = 1000\nlisten_spacing = \"0s\"\n")
+	h.write(t, "creditapi.toml", "starts_per_day = 1000\nlistens_per_day = 1000\nlate_per_day = 1000\nlisten_spacing = \"0s\"\n"+
+		"node_open_listens = 100000\n")
 	h.write(t, "ads/short.wav", silence(adMS))
 
 	h.creditapi(t, "migrate")
