@@ -85,7 +85,7 @@ func decide(ctx context.Context, s *agi.Session, cfg *config.Config, word string
 		return callflow.Outcome{Status: callflow.Failed, Cause: "config"}
 	}
 	c.CheckOnly = word == "check"
-	channel := &callflow.AGI{Session: s, Progress: cfg.Answer == config.AnswerProgress, SoundsDir: cfg.SoundsDir}
+	channel := &callflow.AGI{Session: s, Progress: cfg.Answer == config.AnswerProgress, SoundsDir: cfg.SoundsDir, PacketTime: cfg.PacketTime}
 	outcome := callflow.Run(ctx, channel, client, c, rules(cfg))
 	slog.Info("call decided", "call", c.ID, "account", masked(c.Account, cfg.LogNumbers), "status", outcome.Status,
 		"cause", outcome.Cause, "granted", outcome.Granted.String(), "listen", outcome.ListenID, "icid", c.ICID)

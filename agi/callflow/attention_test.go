@@ -49,6 +49,8 @@ func TestAttention(t *testing.T) {
 
 		{"stops the ad before the question", func(s *situation) { s.phone.first = Played{Endpos: 800, Took: 100 * time.Millisecond} }, Abandoned, "stopped", first + ", prompt cut", "abandon l1 stopped"},
 		{"stops the ad after the question", func(s *situation) { s.phone.played = Played{Endpos: 30000, Took: time.Second} }, Abandoned, "stopped", first + question + rest + ", prompt cut", "abandon l1 stopped"},
+		{"on hold before the question", func(s *situation) { s.phone.first.Held = true }, Abandoned, "held", first + ", prompt cut", "abandon l1 held"},
+		{"on hold after the question", func(s *situation) { s.phone.played.Held = true }, Abandoned, "held", first + question + rest + ", prompt cut", "abandon l1 held"},
 		{"ad missing on this host", func(s *situation) { s.phone.first = Played{} }, Abandoned, "unplayable", first + ", prompt cut", "abandon l1 unplayable"},
 		{"ad truncated before the question", func(s *situation) { s.phone.first = Played{Finished: true, Endpos: 8000, Took: time.Second} }, Abandoned, "short", first + ", prompt cut", "abandon l1 short"},
 		{"ad that claims to be whole before the question", func(s *situation) {

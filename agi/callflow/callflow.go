@@ -44,6 +44,7 @@ type Channel interface {
 type Played struct {
 	Finished bool          // by its own end, and not by a key or a hangup
 	Stopped  bool          // by us, after its while
+	Held     bool          // much of it was not sent: the caller had put the call on hold
 	Endpos   int64         // samples
 	Took     time.Duration // by a monotonic clock
 	Asked    bool          // for a digit in its middle
@@ -248,9 +249,10 @@ func (f *flow) play(ctx context.Context, listen wire.Listen) (Played, error) {
 
 // heard reports whether the ad was heard to its end. Each sign alone is no
 // proof: a truncated file ends early with the same result, an offset past the
-// end gives the full position at once, and replies can be forged.
+// end gives the full position at once, to a caller on hold nothing is sent, and
+// replies can be forged.
 func heard(p Played, l wire.Listen) bool {
-	return p.Finished && attentive(p, l) && p.Endpos >= l.Samples*98/100 && p.Took.Milliseconds() >= l.DurationMS*98/100
+	return p.Finished && !p.Held && attentive(p, l) && p.Endpos >= l.Samples*98/100 && p.Took.Milliseconds() >= l.DurationMS*98/100
 }
 
 func (f *flow) abandon(ctx context.Context, listen wire.Listen, played Played, playing error) {
@@ -260,6 +262,8 @@ func (f *flow) abandon(ctx context.Context, listen wire.Listen, played Played, p
 		cause = "hangup"
 	case played.Asked && !attentive(played, listen):
 		cause = string(wire.Inattentive)
+	case played.Held:
+		cause = "held"
 	case !played.Finished && played.Endpos > 0:
 		cause = "stopped"
 	case !played.Finished:

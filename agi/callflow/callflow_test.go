@@ -218,6 +218,7 @@ func TestRun(t *testing.T) {
 		{"gone while the listen starts", func(s *situation) { s.bank.onStart = func() { s.phone.gone = true } }, Abandoned, "hangup", offered + ", prompt accepted", "start fr, abandon l1 hangup"},
 		{"hangs up in mid-ad", func(s *situation) { s.phone.goneAt = "play ads/mangalou-fr" }, Abandoned, "hangup", toTheAd, "start fr, abandon l1 hangup"},
 		{"stops the ad by a key", func(s *situation) { s.phone.played = Played{Endpos: 22000, Took: 2750 * time.Millisecond} }, Abandoned, "stopped", toTheAd + ", prompt cut", "start fr, abandon l1 stopped"},
+		{"on hold in mid-ad", func(s *situation) { s.phone.played.Held = true }, Abandoned, "held", toTheAd + ", prompt cut", "start fr, abandon l1 held"},
 		{"ad missing on this host", func(s *situation) { s.phone.played = Played{} }, Abandoned, "unplayable", toTheAd + ", prompt cut", "start fr, abandon l1 unplayable"},
 		{"ad truncated on this host", func(s *situation) { s.phone.played.Endpos = 22000 }, Abandoned, "short", toTheAd + ", prompt cut", "start fr, abandon l1 short"},
 		{"forged reply: no time has passed", func(s *situation) { s.phone.played.Took = time.Millisecond }, Abandoned, "short", toTheAd + ", prompt cut", "start fr, abandon l1 short"},

@@ -15,6 +15,9 @@ type AGI struct {
 	Session   *agi.Session
 	Progress  bool   // early media in place of an answer
 	SoundsDir string // prompts are below it by language, ads by their name
+	// PacketTime is how much sound an RTP packet to the caller holds; 0: it is not
+	// asked how many were sent.
+	PacketTime time.Duration
 
 	language string
 	spoken   string // the channel's language, once it was set
@@ -107,12 +110,23 @@ func (a *AGI) Play(sound, digits string, from int64, until time.Duration) (Playe
 	if from > 0 {
 		offset = []int{int(from)}
 	}
+	before, counted, err := a.packets()
+	if err != nil {
+		return Played{}, err
+	}
 	file, start := path.Join(a.SoundsDir, sound), time.Now()
 	reply, stopped, err := a.stream(file, digits, offset, until)
 	played := Played{Finished: err == nil && reply.Res == 0 && !stopped, Stopped: stopped, Took: time.Since(start)}
 	played.Endpos, _ = reply.Endpos()
-	if err == nil && reply.Res < 0 {
+	switch {
+	case err == nil && reply.Res < 0:
 		err = a.Alive()
+	case err == nil && counted && (played.Finished || stopped):
+		length := played.Took
+		if played.Finished { // an ad has 8 kHz; the clock also saw how busy Asterisk was
+			length = time.Duration(played.Endpos-from) * time.Second / 8000
+		}
+		played.Held, err = a.withheld(before, length)
 	}
 	return played, err
 }

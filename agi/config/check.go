@@ -52,6 +52,9 @@ func (c *Config) Check() []etc.Problem {
 	if c.MaxAdsPerCall < 1 || c.MaxAdsPerCall > 5 {
 		report("max_ads_per_call", "%d is out of range; write 1 to 5", c.MaxAdsPerCall)
 	}
+	if c.PacketTime != 0 && (c.PacketTime < 10*time.Millisecond || c.PacketTime > 200*time.Millisecond) {
+		report("packet_time", "%v is out of range; write 10ms to 200ms, or 0s to count no packets", c.PacketTime)
+	}
 	if len(c.FastAGIAllow) == 0 {
 		report("fastagi_allow", `is empty, so that nobody would be served; write it like ["127.0.0.0/8", "::1"]`)
 	}

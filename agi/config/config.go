@@ -50,6 +50,8 @@ type Config struct {
 	AcceptDigit   string `toml:"accept_digit"`            // one of 0-9*#
 	StopDigit     string `toml:"stop_digit" like:"\"#\""` // one of 0-9*#, or empty: an ad can't be skipped
 	MaxAdsPerCall int    `toml:"max_ads_per_call"`
+	// PacketTime is how much sound an RTP packet to callers holds; 0: nobody counts.
+	PacketTime time.Duration `toml:"packet_time" like:"\"20ms\""`
 
 	// Language is used when the account's own is not one of Languages.
 	Language  string   `toml:"language"`
@@ -123,6 +125,7 @@ func Default() *Config {
 		Answer:            AnswerAnswer,
 		AcceptDigit:       "1",
 		MaxAdsPerCall:     1,
+		PacketTime:        20 * time.Millisecond,
 		Language:          "fr",
 		Languages:         []string{"fr", "en"},
 		SoundsDir:         "/usr/local/share/adcredit/sounds",

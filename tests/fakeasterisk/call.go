@@ -52,6 +52,7 @@ type Call struct {
 	Language     string // default "en"
 	Channel      string // default "PJSIP/<caller>-00000001"; SIP/... is one of chan_sip
 	UniqueID     string // default: the time and a number, never twice in one process
+	Held         bool   // the caller has put the call on hold, and is sent nothing
 	Presentation int    // agi_callingpres: 32 when the caller withholds the number
 
 	Headers   map[string][]string // SIP headers of the INVITE, for PJSIP_HEADER(read,...) or SIP_HEADER(...)

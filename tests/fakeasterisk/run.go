@@ -136,6 +136,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.DurationVar(&c.AnswerTime, "answer-time", AnswerTime, "`time` that ANSWER takes")
 	fs.DurationVar(&c.NumberTime, "number-time", NumberTime, "`time` that saying a number takes")
 	fs.DurationVar(&c.HangupNotice, "hangup-notice", HangupNotice, "`time` from a hangup between commands to SIGHUP")
+	fs.BoolVar(&c.Held, "held", false, "the caller has put the call on hold: nothing is sent")
 	fs.BoolVar(&c.HangupLine, "hangup-line", false, "tell of a hangup by the line HANGUP, as FastAGI does")
 	c.actFlags(fs)
 	fs.DurationVar(&o.timeout, "timeout", time.Minute, "the longest `time` the call may take; then the program is killed")

@@ -53,6 +53,7 @@ type session struct {
 	forged  *Act
 	held    *line  // read while something was played
 	played  string // a sound that ended with the command in progress
+	packets int64  // of sound, sent to the caller
 	said    string // the last figure of what was said last
 }
 

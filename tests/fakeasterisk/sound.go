@@ -97,6 +97,9 @@ func (s *session) play(ctx context.Context, name string, f *file, stop string, o
 	}
 	h.MS = duration(done).Milliseconds()
 	s.rec.heard(h)
+	if h.Audible && !s.call.Held {
+		s.packets += done / frameSample
+	}
 	return playing{offset + done, w, key}
 }
 

@@ -261,6 +261,11 @@ func (s *session) channelItem(item string) (string, bool) {
 		return s.call.driver(), true
 	case "uniqueid":
 		return s.call.UniqueID, true
+	case "rtcp,txcount,audio", "rtpqos,audio,local_count":
+		pjsip := strings.HasPrefix(item, "rtcp")
+		if driver := s.call.driver(); pjsip && driver == "PJSIP" || !pjsip && driver == "SIP" {
+			return strconv.FormatInt(s.packets, 10), true
+		}
 	}
 	s.rec.note("CHANNEL(" + item + ") is not known to this fake: it is empty")
 	return "", true

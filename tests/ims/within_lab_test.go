@@ -18,6 +18,8 @@ func TestWithinCall(t *testing.T) {
 		scene{"re-INVITE and UPDATE after an answered ad", answered, func(t *testing.T, h *house) { renegotiate(t, h, h.poor, h.rich) }},
 		scene{"re-INVITE and UPDATE after an early ad", early, func(t *testing.T, h *house) { renegotiate(t, h, h.poor, h.rich) }},
 		scene{"re-INVITE in the ad", answered, reinviteInAd},
+		scene{"hold in the ad", answered, holdInAd},
+		scene{"hold in the middle of the ad", answered, holdForAWhile},
 	)
 }
 
@@ -67,6 +69,33 @@ func wantHeld(t *testing.T, c *ims.Call) {
 	if more := len(c.Said()) - before; more > 0 {
 		t.Errorf("who holds the call heard %d samples", more)
 	}
+}
+
+// holdInAd: who puts the call on hold hears nothing and earns nothing, though
+// Asterisk plays the ad to its end.
+func holdInAd(t *testing.T, h *house) {
+	out := h.poor.Invite(t, "1000", ims.Invitation{})
+	out.Answered(t)
+	hearAd(t, out)
+	if m := out.Reinvite(t, "inactive"); m.Status() != 200 {
+		t.Errorf("re-INVITE was answered %s", m.Start)
+	}
+	out.Ended(t)
+	h.wantStatus(t, "ABANDONED")
+	h.wantGivenUp(t)
+}
+
+// holdForAWhile: a part that was not heard is not made up for by coming back.
+func holdForAWhile(t *testing.T, h *house) {
+	out := h.poor.Invite(t, "1000", ims.Invitation{})
+	out.Answered(t)
+	hearAd(t, out)
+	out.Reinvite(t, "sendonly")
+	time.Sleep(2 * time.Second)
+	out.Reinvite(t, "sendrecv")
+	out.Ended(t)
+	h.wantStatus(t, "ABANDONED")
+	h.wantGivenUp(t)
 }
 
 // reinviteInAd: a phone that moves its audio in mid-ad hears the rest there.
