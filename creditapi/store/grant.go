@@ -49,9 +49,9 @@ func (q session) entry(ctx context.Context, id int64) (entry, error) {
 func (s *Store) Complete(ctx context.Context, c credit.Completion) (credit.Entry, error) {
 	var ended *listen
 	e, err := s.book(ctx, booking{
-		record: func(q session, way credit.Way) (id int64, err error) {
-			id, ended, err = q.complete(ctx, way, c)
-			return id, err
+		record: func(q session, way credit.Way) (e entry, err error) {
+			e, ended, err = q.complete(ctx, way, c)
+			return e, err
 		},
 		last: func(q session) error {
 			if ended == nil { // by an earlier request
@@ -66,9 +66,9 @@ func (s *Store) Complete(ctx context.Context, c credit.Completion) (credit.Entry
 // complete is the first step of a grant: it ends the listen, turns what was
 // held into spent and records the ledger's row. A completed listen answers the
 // row that it has, and is not among those that ended here.
-func (q session) complete(ctx context.Context, way credit.Way, c credit.Completion) (id int64, ended *listen, err error) {
+func (q session) complete(ctx context.Context, way credit.Way, c credit.Completion) (e entry, ended *listen, err error) {
 	if err := plausible(c.ListenID); err != nil {
-		return 0, nil, err
+		return e, nil, err
 	}
 	n, err := q.exec(ctx, `
 		UPDATE adcredit_listen SET state = 'completed', ended_at = {now}, playing_account = NULL, playing_call = NULL,
@@ -76,43 +76,54 @@ func (q session) complete(ctx context.Context, way credit.Way, c credit.Completi
 		WHERE id = ? AND state = 'started' AND expires_at > {now}`,
 		c.Heard.Endpos, c.Heard.PlayedMS, sane(c.Heard.HeardAt), c.ListenID)
 	if err != nil {
-		return 0, nil, err
+		return e, nil, err
 	}
 	l, err := q.listen(ctx, c.ListenID)
 	if err != nil {
-		return 0, nil, err
+		return e, nil, err
 	}
 	if n == 0 {
 		if l.State != credit.Completed {
-			return 0, nil, gone(l)
+			return e, nil, gone(l)
 		}
-		err = q.row(ctx, `SELECT id FROM adcredit_ledger WHERE listen_id = ?`, l.ID).Scan(&id)
-		return id, nil, err
+		e, err = q.scanEntry(q.row(ctx, entryColumns+`listen_id = ?`, l.ID))
+		return e, nil, err
 	}
 	if c.Late {
 		if ok, err := q.count(ctx, tally{int64(l.AccountID), l.day, 0, lates}, c.LatePer); err != nil {
-			return 0, nil, err
+			return e, nil, err
 		} else if !ok {
-			return 0, nil, errLateCapped
+			return e, nil, errLateCapped
 		}
 	}
 	if l.dailyShard.Valid {
 		if err := q.spend(ctx, budget{l.campaign, l.day}, int(l.dailyShard.Int64), l.Reward); err != nil {
-			return 0, nil, err
+			return e, nil, err
 		}
 	}
 	if err := q.spend(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward); err != nil {
-		return 0, nil, err
+		return e, nil, err
 	}
+	e, err = q.recordGrant(ctx, way, l)
+	return e, &l, err
+}
+
+// recordGrant adds the ledger's row of a listen that ended now. What is in the row
+// is known then, its time too, and need not be read again.
+func (q session) recordGrant(ctx context.Context, way credit.Way, l listen) (e entry, err error) {
 	epoch, err := q.epoch(ctx, way)
 	if err != nil {
-		return 0, nil, err
+		return e, err
 	}
-	id, err = q.insert(ctx, `
+	e.Entry = credit.Entry{
+		ListenID: l.ID, AccountID: l.AccountID, Amount: l.Reward, State: credit.Pending, Node: l.Node,
+		Reason: "ad " + l.Campaign + ", listen " + l.ID, CreatedAt: *l.ended,
+	}
+	e.ID, err = q.insert(ctx, `
 		INSERT INTO adcredit_ledger (listen_id, account_id, card, amount, state, epoch, logrefill_after, node, reason, campaign_id, created_at)
-		VALUES (?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, ?, {now})`,
-		l.ID, int64(l.AccountID), l.card, l.Reward, epoch, l.Node, "ad "+l.Campaign+", listen "+l.ID, l.campaign)
-	return id, &l, err
+		VALUES (?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, ?, ?)`,
+		e.ListenID, int64(e.AccountID), l.card, e.Amount, epoch, e.Node, e.Reason, l.campaign, e.CreatedAt)
+	return e, err
 }
 
 // errLateCapped: as many listens of that day have come late as are believed.
@@ -130,37 +141,40 @@ func sane(t time.Time) any {
 
 // Refill credits an account by hand, once per key.
 func (s *Store) Refill(ctx context.Context, m credit.ManualEntry) (credit.Entry, error) {
-	e, err := s.book(ctx, booking{record: func(q session, way credit.Way) (int64, error) { return q.refill(ctx, way, m) }})
+	e, err := s.book(ctx, booking{record: func(q session, way credit.Way) (entry, error) { return q.refill(ctx, way, m) }})
 	return e, s.fail("refill an account", err)
 }
 
 // refill is the first step of credit by hand.
-func (q session) refill(ctx context.Context, way credit.Way, m credit.ManualEntry) (int64, error) {
+func (q session) refill(ctx context.Context, way credit.Way, m credit.ManualEntry) (entry, error) {
 	prior, err := q.scanEntry(q.row(ctx, entryColumns+`node = ? AND idempotency_key = ?`, m.By, m.Key))
 	switch {
 	case err == nil && prior.digest.String != m.Digest:
-		return 0, refuse(wire.KeyReused, "This Idempotency-Key was used for another request.")
+		return entry{}, refuse(wire.KeyReused, "This Idempotency-Key was used for another request.")
 	case err == nil:
-		return prior.ID, nil
+		return prior, nil
 	case !errors.Is(err, sql.ErrNoRows):
-		return 0, err
+		return entry{}, err
 	}
 	var card string
 	if err := q.row(ctx, `SELECT username FROM cc_card WHERE id = ?`, int64(m.AccountID)).Scan(&card); err != nil {
-		return 0, absent(err, wire.AccountNotFound, "There is no such account.")
+		return entry{}, absent(err, wire.AccountNotFound, "There is no such account.")
 	}
 	epoch, err := q.epoch(ctx, way)
 	if err != nil {
-		return 0, err
+		return entry{}, err
 	}
 	id, err := q.insert(ctx, `
 		INSERT INTO adcredit_ledger (idempotency_key, digest, account_id, card, amount, state, epoch, logrefill_after, node, reason, created_at)
 		VALUES (?, ?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, {now})`,
 		m.Key, m.Digest, int64(m.AccountID), card, m.Amount, epoch, m.By, m.Reason)
 	if err != nil && q.dialect.meaning(err) == duplicate {
-		return 0, errTwin
+		return entry{}, errTwin
 	}
-	return id, err
+	if err != nil {
+		return entry{}, err
+	}
+	return q.entry(ctx, id)
 }
 
 var (
@@ -196,7 +210,7 @@ func (s *Store) ensureEpoch(ctx context.Context) error {
 
 // A booking is an entry to be made.
 type booking struct {
-	record func(session, credit.Way) (id int64, err error)
+	record func(session, credit.Way) (entry, error)
 	last   func(session) error // the last of record's transaction, for a row that many want; may be nil
 }
 
@@ -219,10 +233,9 @@ func (s *Store) book(ctx context.Context, b booking) (credit.Entry, error) {
 }
 
 func (s *Store) bookIn(ctx context.Context, way credit.Way, b booking) (e entry, err error) {
-	var id int64
 	err = s.tx(ctx, func(q session) (err error) {
-		if id, err = b.record(q, way); err == nil && way == credit.Transaction {
-			e, err = q.finish(ctx, id, way)
+		if e, err = b.record(q, way); err == nil && way == credit.Transaction {
+			e, err = q.finish(ctx, e, way)
 		}
 		if err == nil && b.last != nil {
 			err = b.last(q)
@@ -230,16 +243,16 @@ func (s *Store) bookIn(ctx context.Context, way credit.Way, b booking) (e entry,
 		return err
 	})
 	if err == nil && way == credit.Stock {
-		e, err = s.pool().finish(ctx, id, way)
+		e, err = s.pool().finish(ctx, e, way)
 	}
 	return e, err
 }
 
-// finish runs the steps that an entry has not had yet. In the transaction way
-// q is a transaction; in the stock way it is the pool.
-func (q session) finish(ctx context.Context, id int64, way credit.Way) (entry, error) {
-	e, err := q.entry(ctx, id)
-	if err == nil && e.State == credit.Pending {
+// finish runs the steps that an entry had not had when it was read. In the
+// transaction way q is a transaction; in the stock way it is the pool.
+func (q session) finish(ctx context.Context, e entry, way credit.Way) (entry, error) {
+	var err error
+	if e.State == credit.Pending {
 		e, err = q.apply(ctx, e, way)
 	}
 	if err != nil || e.State != credit.Applied {

@@ -99,8 +99,11 @@ func (s *Store) Settle(ctx context.Context, d Settlement) (credit.Entry, error) 
 	if d.Decision != Pay && d.Decision != Drop {
 		return credit.Entry{}, refuse(wire.InvalidRequest, "An entry in doubt is settled by pay or drop.")
 	}
-	e, err := s.book(ctx, booking{record: func(q session, way credit.Way) (int64, error) {
-		return d.EntryID, q.settle(ctx, way, d, id.String())
+	e, err := s.book(ctx, booking{record: func(q session, way credit.Way) (entry, error) {
+		if err := q.settle(ctx, way, d, id.String()); err != nil {
+			return entry{}, err
+		}
+		return q.entry(ctx, d.EntryID)
 	}})
 	return e, s.fail("settle an entry in doubt", err)
 }

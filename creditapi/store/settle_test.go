@@ -114,18 +114,18 @@ func testSettleByHand(t *testing.T, w *world) {
 		m := refill("r" + string(decision))
 		m.AccountID = 1
 		had := w.balance(t, 1)
-		var id int64
+		var e entry
 		err := w.tx(t.Context(), func(q session) (err error) {
-			id, err = q.refill(t.Context(), w.Way(), m)
+			e, err = q.refill(t.Context(), w.Way(), m)
 			return err
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.do(t, `UPDATE adcredit_ledger SET state = 'in_doubt', cause = ? WHERE id = ?`, causeFailed, id)
-		w.mustSettle(t, settlement(id, decision))
+		w.do(t, `UPDATE adcredit_ledger SET state = 'in_doubt', cause = ? WHERE id = ?`, causeFailed, e.ID)
+		w.mustSettle(t, settlement(e.ID, decision))
 		wantEqual(t, string(decision), w.balance(t, 1)-had, want)
-		w.wantSettlement(t, settlement(id, decision), causeFailed)
+		w.wantSettlement(t, settlement(e.ID, decision), causeFailed)
 	}
 	w.wantAgreed(t)
 }

@@ -54,12 +54,20 @@ func (s *Store) sweepEntries(ctx context.Context, way credit.Way, swept *credit.
 // resume finishes an entry that was left open.
 func (s *Store) resume(ctx context.Context, id int64, way credit.Way) (e entry, err error) {
 	if way == credit.Stock {
-		return s.pool().finish(ctx, id, way)
+		return s.pool().resumed(ctx, id, way)
 	}
 	err = s.tx(ctx, func(q session) (err error) {
-		e, err = q.finish(ctx, id, way)
+		e, err = q.resumed(ctx, id, way)
 		return err
 	})
+	return e, err
+}
+
+func (q session) resumed(ctx context.Context, id int64, way credit.Way) (entry, error) {
+	e, err := q.entry(ctx, id)
+	if err == nil {
+		e, err = q.finish(ctx, e, way)
+	}
 	return e, err
 }
 
