@@ -44,11 +44,11 @@ func draw(f figures) string {
 	write(12, 24, "t", "start", "What calls with credit take of a machine, by calls a second")
 	write(12, 44, "n", "start", fmt.Sprintf("Asterisk 22, %s, %d processors; a ring is the most that was sustained (the load runs on the same processors)", f.Modules, int(cores)))
 	for share := 0.0; share <= 1; share += 0.25 {
-		fmt.Fprintf(&s, `<line class="l" x1="%d" y1="%.1f" x2="%d" y2="%[2]f"/>`, left, y(share), wide-right)
+		fmt.Fprintf(&s, `<line class="l" x1="%d" y1="%.1f" x2="%d" y2="%.1[2]f"/>`, left, y(share), wide-right)
 		write(left-8, y(share)+4, "n", "end", fmt.Sprintf("%.0f %%", 100*share))
 	}
 	for rate := low; rate <= most; rate *= 10 {
-		fmt.Fprintf(&s, `<line class="l" x1="%.1f" y1="%d" x2="%.1[1]f" y2="%d"/>`, x(rate), top, high-bottom)
+		fmt.Fprintf(&s, `<line class="l" x1="%.1f" y1="%d" x2="%.1[1]f" y2="%[3]d"/>`, x(rate), top, high-bottom)
 		write(x(rate), high-bottom+18, "n", "middle", digits(rate))
 	}
 	write((left+wide-right)/2, high-12, "n", "middle", "calls a second")
@@ -60,10 +60,14 @@ func draw(f figures) string {
 		}
 		endX, endY := x(w.Rate.Median), y(share(w.Rate.Median))
 		fmt.Fprintf(&s, `<polyline class="c%d" points="%s%.1f,%.1f"/><circle class="c%[1]d" cx="%.1[3]f" cy="%.1[4]f" r="4"/>`, i, line.String(), endX, endY)
-		write(endX+10, endY+4+14*float64(i-1), "", "start", fmt.Sprintf("%s: %s/s", w.Name, digits(w.Rate.Median)))
+		at, anchor := endX+10, "start"
+		if i == 1 { // others go on at its right
+			at, anchor = endX-10, "end"
+		}
+		write(at, endY+4+14*float64(1-i), "", anchor, fmt.Sprintf("%s: %s/s", w.Name, digits(w.Rate.Median)))
 	}
 	change := shown[1].Rate.Median / 2
-	fmt.Fprintf(&s, `<line class="m" x1="%.1f" y1="%d" x2="%.1[1]f" y2="%d"/>`, x(change), top, high-bottom)
+	fmt.Fprintf(&s, `<line class="m" x1="%.1f" y1="%d" x2="%.1[1]f" y2="%[3]d"/>`, x(change), top, high-bottom)
 	write(x(change)-6, top+12, "n", "end", fmt.Sprintf("FastAGI from %s calls/s on", digits(change)))
 	s.WriteString("</svg>\n")
 	return s.String()
