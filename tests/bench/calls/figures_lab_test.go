@@ -47,7 +47,18 @@ func mb(kb int) float64 { return float64(kb) * 1024 / 1e6 }
 type figures struct {
 	Modules string       `json:"modules"`
 	Ways    []wayFigures `json:"ways"`
+	Aims    []aim        `json:"aims"`
 }
+
+// An aim is what a ratio should be at least.
+type aim struct {
+	What    string  `json:"what"`
+	Value   float64 `json:"value"`
+	AtLeast float64 `json:"at_least"`
+	Met     bool    `json:"met"`
+}
+
+func atLeast(what string, value, bound float64) aim { return aim{what, value, bound, value >= bound} }
 
 type wayFigures struct {
 	Name    string `json:"name"`

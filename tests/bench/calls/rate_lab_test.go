@@ -39,7 +39,12 @@ func ways() []*way {
 
 // moduleLists are the Asterisks that are compared: as Debian ships it, and with
 // what adcredit needs alone.
-var moduleLists = []struct{ Name, conf string }{{"all modules", "[modules]\nautoload=yes\n"}, {"few modules", ""}}
+var moduleLists = []struct {
+	Name, conf string
+	exec       float64 // what exec adcredit should reach of the empty program
+}{{"all modules", "[modules]\nautoload=yes\n", 0.9}, {"few modules", "", 0.8}}
+
+const fastAim = 0.85 // what FastAGI should reach of the dialplan without AGI
 
 // BenchmarkRate finds how many calls a second of callers with credit Asterisk
 // sustains, and what each costs. It makes its own rounds, whatever b.N is.
@@ -55,7 +60,10 @@ func BenchmarkRate(b *testing.B) {
 				w.freshMB = mb(memoryOf(w.pbx.PID()).rss)
 			}
 			sizes := h.interleave(b, all, rounds, length)
-			f := figures{Modules: modules.Name}
+			f := figures{Modules: modules.Name, Aims: []aim{
+				atLeast(modules.Name+", exec adcredit, of an empty C program", median(all[2].empty), modules.exec),
+				atLeast(modules.Name+", FastAGI, of no AGI", median(all[3].ratios), fastAim),
+			}}
 			for _, w := range all {
 				f.Ways = append(f.Ways, w.figure())
 			}
@@ -136,4 +144,11 @@ func (f figures) print(b *testing.B, rounds int, sizes []int) {
 	}
 	must(b, w.Flush())
 	fmt.Println("Asterisk's time is with the programs that it starts.")
+	for _, a := range f.Aims {
+		verdict := "met   "
+		if !a.Met {
+			verdict = "MISSED"
+		}
+		fmt.Printf("%s  %s: at least %s, is %s\n", verdict, a.What, digits(a.AtLeast), digits(a.Value))
+	}
 }
