@@ -3,7 +3,8 @@
 // Package calls measures whole calls: SIPp calls through a real Asterisk 22 with
 // adcredit, creditapi and MariaDB behind it. What an exec of AGI costs is mostly
 // Asterisk's own fork, so every rate stands beside that of the same dialplan
-// without AGI, with an empty C program, and with FastAGI, in the same run.
+// without AGI, with an empty C program, and with FastAGI, that of adcredit and one
+// that does nothing, in the same run.
 //
 //	go test -tags lab -run '^$' -bench . -v ./tests/bench/calls
 //
@@ -35,6 +36,7 @@ const (
 	richAt     = "127.0.0.11:5060" // has the card that has credit
 	poorAt     = "127.0.0.13:5060" // listeners: their caller ID is their alias
 	fastAt     = "127.0.0.1:4573"
+	emptyAt    = "127.0.0.1:4574"
 	apiAt      = "127.0.0.1:8080"
 	agiBin     = "/usr/share/asterisk/agi-bin/"
 	soundsDir  = "/usr/local/share/adcredit/sounds"
@@ -199,7 +201,7 @@ match=127.0.0.13
 `
 
 // dialplan: 1 without AGI, 2 an empty program, 3 adcredit, 4 FastAGI; 5 and 6
-// listen by adcredit and by FastAGI. Only sufficient credit reaches the callee,
+// listen by adcredit and by FastAGI; 7 is FastAGI that does nothing. Only sufficient credit reaches the callee,
 // so that a call which went otherwise fails.
 const dialplan = `
 [bench]
@@ -219,6 +221,8 @@ exten => 5,1,AGI(adcredit)
  same => n,Hangup()
 exten => 6,1,AGI(agi://` + fastAt + `/adcredit)
  same => n,Hangup()
+exten => 7,1,AGI(agi://` + emptyAt + `/)
+ same => n,Dial(PJSIP/callee)
 `
 
 // A pbx is an Asterisk at an address of its own.

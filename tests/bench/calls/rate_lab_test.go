@@ -3,8 +3,10 @@
 package calls
 
 import (
+	"bufio"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strconv"
 	"testing"
@@ -34,7 +36,7 @@ type way struct {
 
 func ways() []*way {
 	return []*way{{Name: "no AGI", Number: "1"}, {Name: "exec, empty C", Number: "2"},
-		{Name: "exec adcredit", Number: "3"}, {Name: "FastAGI adcredit", Number: "4"}}
+		{Name: "exec adcredit", Number: "3"}, {Name: "FastAGI adcredit", Number: "4"}, {Name: "FastAGI, empty", Number: "7"}}
 }
 
 // moduleLists are the Asterisks that are compared: as Debian ships it, and with
@@ -54,6 +56,7 @@ func BenchmarkRate(b *testing.B) {
 	for _, modules := range moduleLists {
 		b.Run(modules.Name, func(b *testing.B) {
 			h := newHouse(b)
+			serveNothing(b)
 			all := ways()
 			for i, w := range all {
 				w.pbx = h.asterisk(b, i+1, modules.conf, "")
@@ -78,6 +81,29 @@ func BenchmarkRate(b *testing.B) {
 		keep(b, "calls.json", found)
 		keepChart(b, "calls.svg", found[len(found)-1])
 	}
+}
+
+// serveNothing takes FastAGI's connections and ends them at once: what a call
+// costs with it is Asterisk's own.
+func serveNothing(b *testing.B) {
+	b.Helper()
+	listener, err := net.Listen("tcp", emptyAt)
+	must(b, err)
+	b.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				// Closed with the environment unread, it would be a reset, and a warning.
+				for lines := bufio.NewScanner(conn); lines.Scan() && lines.Text() != ""; {
+				}
+			}()
+		}
+	}()
 }
 
 // interleave runs every way once per round, in an order of its own, each for
