@@ -3,8 +3,6 @@
 package cluster
 
 import (
-	"bytes"
-	"context"
 	"net/http"
 	"os"
 	"os/exec"
@@ -75,22 +73,11 @@ func (h *house) fill(t *testing.T, first *lab.Server) {
 // creditapi runs one command on a database and returns what it prints.
 func creditapi(t *testing.T, url string, args ...string) string {
 	t.Helper()
-	out, remarks, err := try(url, args...)
-	if err != nil {
-		t.Fatalf("creditapi %s: %v\n%s%s", strings.Join(args, " "), err, out, remarks)
-	}
-	return out
+	return lab.CreditAPI(t, []string{"CREDITAPI_DATABASE=" + url}, args...)
 }
 
 func try(url string, args ...string) (out, remarks string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, lab.Program("creditapi"), args...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "CREDITAPI_DATABASE=" + url}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err = cmd.Run()
-	return stdout.String(), stderr.String(), err
+	return lab.TryCreditAPI([]string{"CREDITAPI_DATABASE=" + url}, args...)
 }
 
 // An api is creditapi serve, which may be killed and started again.

@@ -3,7 +3,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"net"
@@ -197,17 +196,7 @@ func (h *house) log(t *testing.T) string {
 // creditapi runs one command on the database and returns what it prints.
 func creditapi(t *testing.T, database string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, lab.Program("creditapi"), args...)
-	cmd.Env = apiEnv(database)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("creditapi %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-	}
-	return string(out)
+	return lab.CreditAPI(t, apiEnv(database), args...)
 }
 
 func apiEnv(database string) []string {

@@ -4,9 +4,9 @@ package faults
 
 import (
 	"bytes"
-	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -165,16 +165,14 @@ func (h *house) creditapi(t *testing.T, args ...string) string {
 // ask runs one command of creditapi.
 func (h *house) ask(t *testing.T, args ...string) (out, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, lab.Program("creditapi"), args...)
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "CREDITAPI_CONFIG=" + h.path("creditapi.toml"), "CREDITAPI_DATABASE=" + h.url}
-	var said, complained bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &complained
-	if err := cmd.Run(); cmd.ProcessState == nil {
+	out, stderr, err := lab.TryCreditAPI([]string{"CREDITAPI_CONFIG=" + h.path("creditapi.toml"), "CREDITAPI_DATABASE=" + h.url}, args...)
+	var failed *exec.ExitError
+	if errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else if err != nil {
 		t.Fatalf("creditapi %s: %v", strings.Join(args, " "), err)
 	}
-	return said.String(), complained.String(), cmd.ProcessState.ExitCode()
+	return out, stderr, code
 }
 
 // explain shows the ends of the logs when something went wrong.

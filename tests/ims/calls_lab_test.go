@@ -198,12 +198,7 @@ func anotherNumber(t *testing.T, h *house) {
 	callee.Register(t)
 	for _, caller := range []*ims.UE{h.rich, h.poor} {
 		out := caller.Invite(t, "2001", ims.Invitation{})
-		in := callee.Incoming(t)
-		in.Answer(t)
-		out.Answered(t)
-		wantTalk(t, out, in)
-		out.Bye(t)
-		in.Ended(t)
+		talked(t, out, callee)
 		if caller == h.rich {
 			wantNoAd(t, out)
 			h.wantNothingEarned(t)
@@ -226,12 +221,7 @@ func calledService(t *testing.T, h *house) {
 		return "called"
 	})
 	out := h.rich.Invite(t, "1003", ims.Invitation{})
-	in := called.Incoming(t)
-	in.Answer(t)
-	out.Answered(t)
-	wantTalk(t, out, in)
-	out.Bye(t)
-	in.Ended(t)
+	in := talked(t, out, called)
 	wantNoAd(t, out)
 	wantNoAd(t, in)
 	h.wantNothingEarned(t)
@@ -246,12 +236,7 @@ func private(t *testing.T, h *house, caller, callee *ims.UE) {
 	out := caller.Invite(t, callee.User, ims.Invitation{
 		From: `"Anonymous" <sip:anonymous@anonymous.invalid>`, Headers: []string{"Privacy: id"},
 	})
-	in := callee.Incoming(t)
-	in.Answer(t)
-	out.Answered(t)
-	wantTalk(t, out, in)
-	out.Bye(t)
-	in.Ended(t)
+	talked(t, out, callee)
 	if caller == h.poor {
 		wantAd(t, out)
 		h.wantOneReward(t)

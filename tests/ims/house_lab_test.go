@@ -298,3 +298,16 @@ func (h *house) answers(method string, status int) (all []lab.SIP) {
 	}
 	return all
 }
+
+// talked is a call to its end: the callee answers, both hear each other, and the
+// caller hangs up.
+func talked(t *testing.T, out *ims.Call, callee *ims.UE) (in *ims.Call) {
+	t.Helper()
+	in = callee.Incoming(t)
+	in.Answer(t)
+	out.Answered(t)
+	wantTalk(t, out, in)
+	out.Bye(t)
+	in.Ended(t)
+	return in
+}

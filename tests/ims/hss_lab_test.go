@@ -49,12 +49,7 @@ func criteriaChange(t *testing.T, h *house) {
 	was := to("flat")
 	h.from = time.Now()
 	out := h.poor.Invite(t, "1000", ims.Invitation{})
-	in := h.rich.Incoming(t)
-	in.Answer(t)
-	out.Answered(t)
-	wantTalk(t, out, in)
-	out.Bye(t)
-	in.Ended(t)
+	talked(t, out, h.rich)
 	wantNoAd(t, out)
 	if n := len(h.invites(ims.SCSCFAt, ims.ASAt)); n != 0 {
 		t.Errorf("since the %s %d calls went to the service, want none", was, n)
@@ -143,12 +138,7 @@ func hssGoesInMidAd(t *testing.T, h *house) {
 
 	h.StartHSS(t)
 	again := h.poor.Invite(t, "1000", ims.Invitation{})
-	in := h.rich.Incoming(t)
-	in.Answer(t)
-	again.Answered(t)
-	wantTalk(t, again, in)
-	again.Bye(t)
-	in.Ended(t)
+	talked(t, again, h.rich)
 	wantNoAd(t, again)
 	h.wantOneReward(t)
 }

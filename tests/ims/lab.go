@@ -301,17 +301,7 @@ func (l *Lab) StopAPI() {
 // creditapi runs one of its commands and returns what it prints.
 func creditapi(tb testing.TB, database string, args ...string) string {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, lab.Program("creditapi"), args...)
-	cmd.Env = apiEnv(database)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		tb.Fatalf("ims: creditapi %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
-	}
-	return string(out)
+	return lab.CreditAPI(tb, apiEnv(database), args...)
 }
 
 func apiEnv(database string) []string {

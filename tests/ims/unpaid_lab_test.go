@@ -51,12 +51,7 @@ func asDownContinued(t *testing.T, h *house) {
 	h.PBX.Stop()
 	defer h.RestartAS(h.table)
 	out := h.poor.Invite(t, "1000", ims.Invitation{})
-	in := h.rich.Incoming(t)
-	in.Answer(t)
-	out.Answered(t)
-	wantTalk(t, out, in)
-	out.Bye(t)
-	in.Ended(t)
+	talked(t, out, h.rich)
 	wantNoAd(t, out)
 	h.wantNothingEarned(t)
 }

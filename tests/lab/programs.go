@@ -1,11 +1,15 @@
 package lab
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 // programsEnv brings the folder of built programs into the lab, where the tests
@@ -46,3 +50,28 @@ func buildAll(packages []string) (bin string, err error) {
 
 // Program is the path of a program that [MainWith] has built.
 func Program(name string) string { return filepath.Join(os.Getenv(programsEnv), name) }
+
+// CreditAPI runs one command of creditapi, built by [MainWith], with settings in
+// its environment such as CREDITAPI_DATABASE=…, and returns what it prints. It
+// must do what it is told, within a minute.
+func CreditAPI(tb testing.TB, settings []string, args ...string) string {
+	tb.Helper()
+	out, remarks, err := TryCreditAPI(settings, args...)
+	if err != nil {
+		tb.Fatalf("creditapi %s: %v\n%s%s", strings.Join(args, " "), err, out, remarks)
+	}
+	return out
+}
+
+// TryCreditAPI is [CreditAPI] for who expects an error, an *exec.ExitError where
+// the command failed, or wants its remarks.
+func TryCreditAPI(settings []string, args ...string) (out, remarks string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, Program("creditapi"), args...)
+	cmd.Env = append([]string{"PATH=/usr/bin:/bin"}, settings...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
+}

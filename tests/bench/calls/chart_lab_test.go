@@ -68,7 +68,7 @@ func draw(f figures) string {
 	}
 	change := shown[1].Rate.Median / 2
 	fmt.Fprintf(&s, `<line class="m" x1="%.1f" y1="%d" x2="%.1[1]f" y2="%[3]d"/>`, x(change), top, high-bottom)
-	write(x(change)-6, top+12, "n", "end", fmt.Sprintf("FastAGI from %s calls/s on", digits(change)))
+	write(x(change)-6, y(0.66), "n", "end", fmt.Sprintf("FastAGI from %.0f calls/s on", change))
 	s.WriteString("</svg>\n")
 	return s.String()
 }
