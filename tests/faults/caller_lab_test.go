@@ -72,7 +72,8 @@ func fate(dice *rand.Rand) []fakeasterisk.Act {
 }
 
 // measure reads the longest times between a reply and the next command, and reports
-// whether a command came after the ad: adcredit then had it on disk.
+// whether a command came after the ad and the count of its packets: adcredit then
+// had it on disk.
 func (r *record) measure(events []fakeasterisk.Event) (after bool) {
 	var replied time.Duration
 	answered, ad := false, false
@@ -90,7 +91,7 @@ func (r *record) measure(events []fakeasterisk.Event) (after bool) {
 				r.waits.balance = max(r.waits.balance, wait)
 			case !ad:
 				r.waits.start = max(r.waits.start, wait)
-			case !after:
+			case !after && !strings.Contains(e.Text, "txcount"):
 				r.waits.complete, after = wait, true
 			}
 			answered = answered || e.Text == "ANSWER"

@@ -4,9 +4,12 @@ package ims_test
 
 import (
 	"context"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"adcredit/tests/ims"
 	"adcredit/tests/ims/hss"
@@ -27,6 +30,7 @@ func TestLapse(t *testing.T) {
 		scene{"given up, and the caller cancels", early, cancels(givenUp)},
 		scene{"the callee's is taken back, answered", answered, calleeLeaves},
 		scene{"the callee's is taken back, early", early, calleeLeaves},
+		scene{"time is up", answered, timeIsUp},
 	)
 }
 
@@ -52,6 +56,11 @@ func (h *house) wantForgotten(t *testing.T, u *ims.UE) {
 	if state, _ := h.HSS.State(u.URI()); state.Status == hss.Registered {
 		t.Errorf("the HSS has %s as registered", u.URI())
 	}
+	h.wantRefused(t, u)
+}
+
+func (h *house) wantRefused(t *testing.T, u *ims.UE) {
+	t.Helper()
 	// To nobody, and not by way of the service.
 	eventually(t, "its calls are refused", func() bool {
 		return strings.Contains(u.Invite(t, "5000", ims.Invitation{Mute: true}).Final(t).Start, "403 Register First")
@@ -64,20 +73,48 @@ func goesOn(end lapse) func(*testing.T, *house) {
 		out := h.poor.Invite(t, "1000", ims.Invitation{})
 		hearAd(t, out)
 		end(t, h, h.poor)
-		in := h.rich.Incoming(t)
-		in.Answer(t)
-		out.Answered(t)
-		wantTalk(t, out, in)
-		eventually(t, "the service has the caller's ACK", func() bool {
-			return slices.ContainsFunc(h.sip(ims.SCSCFAt, ims.ASAt), func(m lab.SIP) bool { return m.Method() == "ACK" })
-		})
-		out.Bye(t) // also of a caller who is not registered any more
-		in.Ended(t)
-		wantAd(t, out)
-		h.wantStatus(t, "GRANTED")
-		h.wantOneReward(t)
+		h.wantToGoOn(t, out)
 		h.wantForgotten(t, h.poor)
 	}
+}
+
+func (h *house) wantToGoOn(t *testing.T, out *ims.Call) {
+	t.Helper()
+	in := h.rich.Incoming(t)
+	in.Answer(t)
+	out.Answered(t)
+	wantTalk(t, out, in)
+	eventually(t, "the service has the caller's ACK", func() bool {
+		return slices.ContainsFunc(h.sip(ims.SCSCFAt, ims.ASAt), func(m lab.SIP) bool { return m.Method() == "ACK" })
+	})
+	out.Bye(t) // also of a caller who is not registered any more
+	in.Ended(t)
+	wantAd(t, out)
+	h.wantStatus(t, "GRANTED")
+	h.wantOneReward(t)
+}
+
+// timeIsUp: a phone that does not register again, for the shortest time that the
+// core grants. Kamailio 5.6.3 tells the phone a tenth less than it keeps itself, and
+// the HSS later or not at all.
+func timeIsUp(t *testing.T, h *house) {
+	granted := regexp.MustCompile(`expires=(\d+)`).FindStringSubmatch(h.poor.RegisterFor(t, 60).Text)
+	if granted == nil {
+		t.Fatal("the core does not say for how long the phone is registered")
+	}
+	seconds, _ := strconv.Atoi(granted[1])
+	ends := time.Now().Add(time.Duration(seconds) * time.Second)
+	time.Sleep(time.Until(ends) - 3*time.Second) // the ad takes 5.5
+	out := h.poor.Invite(t, "1000", ims.Invitation{})
+	hearAd(t, out)
+	if time.Now().After(ends) {
+		t.Error("the ad began too late to show anything")
+	}
+	h.wantToGoOn(t, out)
+	if time.Now().Before(ends) {
+		t.Error("the call ended too early to show anything")
+	}
+	h.wantRefused(t, h.poor)
 }
 
 // hangsUp: nothing is paid, and the callee is left alone.
