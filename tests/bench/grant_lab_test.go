@@ -19,11 +19,14 @@ import (
 )
 
 const (
-	listeners   = 20_000 // cards without credit
 	campaigns   = 64
 	hotCampaign = 1
 	adLength    = 100 * time.Millisecond
 )
+
+// listeners is how many cards without credit there are: each can earn once, and a
+// round takes some 3,500.
+func listeners() int { return (1 + spans()) * 5000 }
 
 // granter starts listens and completes them.
 type granter interface {
@@ -40,7 +43,7 @@ type phases struct{ starts, grants []float64 }
 func (h *house) benchmarkGrants(b *testing.B) {
 	d := h.database.Database(b, "grants")
 	lab.LoadA2Billing(b, d, lab.InnoDB)
-	insertCards(b, d, listeners, "0")
+	insertCards(b, d, listeners(), "0")
 	a := h.serve(b, d, 8400, map[string]string{
 		"starts_per_day": "1000", "listens_per_day": "1000", "listen_spacing": `"0s"`, "clock_tolerance": `"1s"`,
 	})
@@ -128,7 +131,7 @@ func pass(b *testing.B, g granter, workers, listens int) (starts, grants float64
 		return float64(listens) / time.Since(start).Seconds()
 	}
 	starts = atOnce(func(i int) (err error) {
-		ids[i], err = g.start(b, int(nextCaller.Add(1))%listeners)
+		ids[i], err = g.start(b, int(nextCaller.Add(1))%listeners())
 		return err
 	})
 	time.Sleep(adLength) // the last one must have heard it
