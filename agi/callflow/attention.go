@@ -21,7 +21,7 @@ func (f *flow) playAndAsk(l wire.Listen) (Played, error) {
 	at := time.Duration(l.Attention.AtMS) * time.Millisecond
 	first, err := f.ch.Play(l.Sound, f.rules.Stop, 0, at)
 	if err != nil || !first.Stopped || first.Held {
-		return first, err // it ended before the question: by a key, a hangup, a file too short
+		return first, err // it ended before the question, by a key, a hangup, a file too short, or went to nobody
 	}
 	first.Asked, first.Endpos = true, samples(l, at) // by the clock: Asterisk does not say where it was stopped
 	first.Pressed, err = f.ask(l.Attention.Digit[0])

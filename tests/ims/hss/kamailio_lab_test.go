@@ -8,10 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +17,7 @@ import (
 	"adcredit/tests/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m, lab.NeedKamailio)) }
 
 // registrar is a Kamailio that registers users by what our HSS says.
 type registrar struct {
@@ -30,10 +28,6 @@ type registrar struct {
 // startRegistrar starts both; algorithm is what the registrar challenges with.
 func startRegistrar(t *testing.T, algorithm string) *registrar {
 	t.Helper()
-	program, err := exec.LookPath("kamailio")
-	if err != nil {
-		program = "/usr/sbin/kamailio"
-	}
 	dir := t.TempDir()
 	for _, name := range []string{"scscf.cfg", "scscf.xml"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -51,8 +45,7 @@ func startRegistrar(t *testing.T, algorithm string) *registrar {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &registrar{log: filepath.Join(dir, "log")}
-	r.hss = New(Options{Subscribers: load(t), Host: "127.0.0.5", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	r := &registrar{hss: New(Options{Subscribers: load(t), Host: "127.0.0.5", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})}
 	served := make(chan error)
 	go func() { served <- r.hss.Serve(ctx, l) }()
 	t.Cleanup(func() {
@@ -62,26 +55,10 @@ func startRegistrar(t *testing.T, algorithm string) *registrar {
 		}
 	})
 
-	log, err := os.Create(r.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	k := exec.Command(program, "-DD", "-E", "-m", "32", "-M", "8", "-f", filepath.Join(dir, "scscf.cfg"), "-Y", dir, "-w", dir)
-	k.Stdout, k.Stderr = log, log
-	k.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := k.Start(); err != nil {
-		t.Fatalf("%v: %s", err, lab.Remedy)
-	}
-	t.Cleanup(func() {
-		_ = syscall.Kill(-k.Process.Pid, syscall.SIGKILL)
-		_ = k.Wait() // killed
-		if t.Failed() {
-			text, _ := os.ReadFile(r.log)
-			t.Logf("Kamailio's log:\n%s", text[max(0, len(text)-4000):])
-		}
-	})
-	eventually(t, "Kamailio's CER", func() bool {
+	lab.KamailioEtc(t, dir)
+	k := lab.StartKamailio(t, "scscf")
+	r.log = k.Log
+	k.Await(t, "its CER has come", func() bool {
 		r.hss.mu.Lock()
 		defer r.hss.mu.Unlock()
 		return r.hss.peers["127.0.0.2"] != nil
