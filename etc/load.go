@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -56,7 +57,7 @@ type Checker interface {
 //
 // Whatever is refused comes back as an *Error.
 func (f File) Load(into any, getenv func(string) string) error {
-	l := &loader{file: f.Path, origin: map[string]Problem{}, values: make(map[string]toml.Primitive, 64), root: reflect.ValueOf(into).Elem()}
+	l := &loader{file: f.Path, root: reflect.ValueOf(into).Elem(), variables: map[string]string{}}
 	text, err := f.read()
 	if err != nil {
 		return err
@@ -126,41 +127,34 @@ func Source(path string) string {
 
 // loader is one run of Load.
 type loader struct {
-	file     string
-	root     reflect.Value
-	meta     toml.MetaData
-	origin   map[string]Problem        // where the value of a key came from
-	values   map[string]toml.Primitive // of the file, for the line of a problem
-	list     int                       // line of the list of tables that is being read, or 0
-	problems []Problem
+	file      string
+	text      string
+	root      reflect.Value
+	variables map[string]string // by the keys whose values they gave
+	lines     map[string]int    // of the keys in the file, once a problem asks for one
+	problems  []Problem
 }
 
 // report adds a problem and places it where the value of the key came from.
 func (l *loader) report(key, format string, args ...any) {
-	p, known := l.origin[key]
-	value, inFile := l.values[key]
-	switch {
-	case known:
-	case inFile:
-		p = Problem{File: l.file, Line: l.line(value), Key: key}
-	default: // a default, or an environment variable by its own name
-		p = Problem{File: l.file, Key: key}
-		if isVariable(l.root, key) {
-			p.File = ""
-		}
+	p := Problem{File: l.file, Key: key, What: fmt.Sprintf(format, args...)}
+	if variable, given := l.variables[key]; given {
+		p.File, p.Key = "", variable
+	} else if p.Line = l.line(key); p.Line == 0 && isVariable(l.root, key) { // by its own name
+		p.File = ""
 	}
-	p.What = fmt.Sprintf(format, args...)
 	l.problems = append(l.problems, p)
 }
 
 // decode puts the values of a TOML text into the root. Only what is not TOML at
 // all is returned; other problems are reported and the next key is read.
-func (l *loader) decode(text string) (err error) {
-	keys := map[string]toml.Primitive{}
-	if l.meta, err = toml.Decode(withoutComments(text), &keys); err != nil {
+func (l *loader) decode(text string) error {
+	l.text = text
+	var keys any // into which the toml package puts its own tables as they are
+	if _, err := toml.Decode(withoutComments(text), &keys); err != nil {
 		return l.syntax(text, err)
 	}
-	l.table(l.root, keys, nil)
+	l.table(l.root, keys.(map[string]any), nil)
 	return nil
 }
 
@@ -196,59 +190,55 @@ func plain(line string) bool {
 }
 
 // table puts the keys of one TOML table into one struct.
-func (l *loader) table(into reflect.Value, keys map[string]toml.Primitive, parent toml.Key) {
+func (l *loader) table(into reflect.Value, keys map[string]any, parent toml.Key) {
 	fields := fieldsOf(into.Type())
 	for name, value := range keys {
-		key := append(parent[:len(parent):len(parent)], name).String()
-		l.values[key] = value
-		if l.list > 0 {
-			l.origin[key] = Problem{File: l.file, Line: l.list, Key: key}
-		}
-		known, found := fields[name]
-		if !found {
-			l.report(key, "%s", l.unknown(into, name, parent))
+		key := below(parent, name)
+		i := slices.Index(fields, name)
+		if i < 0 || name == noKey {
+			l.report(key.String(), "%s", l.unknown(into, name, parent))
 			continue
 		}
-		field, tag := into.FieldByIndex(known.Index), known.Tag
-		var plain any // decoding into an empty interface always works
-		_ = l.meta.PrimitiveDecode(value, &plain)
-		if isTable(field.Type()) {
-			if _, ok := plain.(map[string]any); !ok {
-				l.report(key, "is %s; write the keys of %s below a line [%s]", kindOf(plain), key, key)
-				continue
+		field := into.Field(i)
+		switch t := field.Type(); {
+		case isTable(t):
+			if inner, ok := value.(map[string]any); ok {
+				l.table(field, inner, key)
+			} else {
+				l.report(key.String(), "is %s; write the keys of %s below a line [%s]", kindOf(value), key, key)
 			}
-			inner := map[string]toml.Primitive{}
-			_ = l.meta.PrimitiveDecode(value, &inner)
-			l.table(field, inner, append(parent[:len(parent):len(parent)], name))
-		} else if isTableList(field.Type()) {
-			l.tableList(field, value, plain, append(parent[:len(parent):len(parent)], name))
-		} else if isTableMap(field.Type()) {
-			l.tableMap(field, value, plain, append(parent[:len(parent):len(parent)], name))
-		} else if err := assign(field, plain, tag); err != nil {
-			l.report(key, "%v", err)
+		case isTableList(t):
+			l.tableList(field, value, key)
+		case isTableMap(t):
+			l.tableMap(field, value, key)
+		default:
+			if err := assign(field, value, into.Type().Field(i).Tag); err != nil {
+				l.report(key.String(), "%v", err)
+			}
 		}
 	}
 }
 
+// below is the key of a name in a table.
+func below(parent toml.Key, name string) toml.Key {
+	return append(parent[:len(parent):len(parent)], name)
+}
+
 // tableMap puts tables into a map, by their names.
-func (l *loader) tableMap(into reflect.Value, value toml.Primitive, plain any, key toml.Key) {
-	entries, ok := plain.(map[string]any)
+func (l *loader) tableMap(into reflect.Value, value any, key toml.Key) {
+	entries, ok := value.(map[string]any)
 	if !ok {
-		l.report(key.String(), "is %s; write the keys of each below a line [%s.NAME]", kindOf(plain), key)
+		l.report(key.String(), "is %s; write the keys of each below a line [%s.NAME]", kindOf(value), key)
 		return
 	}
-	inner := map[string]toml.Primitive{}
-	_ = l.meta.PrimitiveDecode(value, &inner)
-	made := reflect.MakeMapWithSize(into.Type(), len(inner))
-	for name, entry := range inner {
-		keys := map[string]toml.Primitive{}
-		entryKey := append(key[:len(key):len(key)], name)
-		l.values[entryKey.String()] = entry
-		if _, ok := entries[name].(map[string]any); !ok {
-			l.report(entryKey.String(), "is %s; write the keys of %s below a line [%s]", kindOf(entries[name]), entryKey, entryKey)
+	made := reflect.MakeMapWithSize(into.Type(), len(entries))
+	for name, entry := range entries {
+		entryKey := below(key, name)
+		keys, ok := entry.(map[string]any)
+		if !ok {
+			l.report(entryKey.String(), "is %s; write the keys of %s below a line [%s]", kindOf(entry), entryKey, entryKey)
 			continue
 		}
-		_ = l.meta.PrimitiveDecode(entry, &keys)
 		v := reflect.New(into.Type().Elem())
 		if d, ok := v.Interface().(Defaulter); ok {
 			d.SetDefaults()
@@ -259,25 +249,17 @@ func (l *loader) tableMap(into reflect.Value, value toml.Primitive, plain any, k
 	into.Set(made)
 }
 
-// tableList puts a list of tables into a slice. The toml package knows no line
-// of an element, so all are placed at the list's.
-func (l *loader) tableList(into reflect.Value, value toml.Primitive, plain any, key toml.Key) {
-	var inner []map[string]toml.Primitive
-	if !isListOfTables(plain) || l.meta.PrimitiveDecode(value, &inner) != nil {
-		l.report(key.String(), "is %s; write a list of tables between brackets, like [{ name = value }]", kindOf(plain))
+// tableList puts a list of tables into a slice.
+func (l *loader) tableList(into reflect.Value, value any, key toml.Key) {
+	tables, ok := tablesOf(value)
+	if !ok {
+		l.report(key.String(), "is %s; write a list of tables between brackets, like [{ name = value }]", kindOf(value))
 		return
 	}
-	made := reflect.MakeSlice(into.Type(), len(inner), len(inner))
-	outer := l.list
-	if l.list == 0 {
-		l.list = l.line(value)
+	made := reflect.MakeSlice(into.Type(), len(tables), len(tables))
+	for i, keys := range tables {
+		l.table(made.Index(i), keys, below(key, strconv.Itoa(i+1)))
 	}
-	for i, keys := range inner {
-		at := append(key[:len(key):len(key)], strconv.Itoa(i+1))
-		l.origin[at.String()] = Problem{File: l.file, Line: l.list, Key: at.String()}
-		l.table(made.Index(i), keys, at)
-	}
-	l.list = outer
 	into.Set(made)
 }
 
@@ -293,7 +275,7 @@ func (l *loader) environment(into reflect.Value, getenv func(string) string) {
 		if text == "" {
 			continue
 		}
-		l.origin[tag.Get("toml")] = Problem{Key: name}
+		l.variables[tag.Get("toml")] = name
 		var value any = text
 		if into.Field(i).Kind() == reflect.Slice {
 			value = splitList(text)
@@ -304,14 +286,42 @@ func (l *loader) environment(into reflect.Value, getenv func(string) string) {
 	}
 }
 
-// line is where a value stands in the file. The toml package tells that in
-// errors alone, so this decodes the value into something that refuses it.
-func (l *loader) line(value toml.Primitive) int {
-	var refused toml.ParseError
-	if errors.As(l.meta.PrimitiveDecode(value, &refusal{}), &refused) {
-		return refused.Position.Line
+// line is where the value of a key stands in the file, or 0. The toml package
+// tells that in errors alone, so this decodes the text again, into values that can
+// be decoded once more into something that refuses them.
+func (l *loader) line(key string) int {
+	if l.lines == nil {
+		l.lines = map[string]int{}
+		var keys map[string]toml.Primitive
+		if meta, err := toml.Decode(l.text, &keys); err == nil {
+			l.index(&meta, keys, nil, 0)
+		}
 	}
-	return 0
+	return l.lines[key]
+}
+
+// index notes the lines of a table's keys. Of the elements of a list the toml
+// package knows no line, so all are placed at the list's.
+func (l *loader) index(meta *toml.MetaData, keys map[string]toml.Primitive, parent toml.Key, list int) {
+	for name, value := range keys {
+		key, line := below(parent, name), list
+		var refused toml.ParseError
+		if list == 0 && errors.As(meta.PrimitiveDecode(value, &refusal{}), &refused) {
+			line = refused.Position.Line
+		}
+		l.lines[key.String()] = line
+		var inner map[string]toml.Primitive
+		var elements []map[string]toml.Primitive
+		if meta.PrimitiveDecode(value, &inner) == nil && inner != nil {
+			l.index(meta, inner, key, list)
+		} else if meta.PrimitiveDecode(value, &elements) == nil {
+			for i, element := range elements {
+				at := below(key, strconv.Itoa(i+1))
+				l.lines[at.String()] = line
+				l.index(meta, element, at, line)
+			}
+		}
+	}
 }
 
 type refusal struct{}

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,20 +17,22 @@ var (
 // fieldOf finds the field whose toml tag is name.
 func fieldOf(in reflect.Value, name string) (reflect.Value, reflect.StructTag, bool) {
 	for i := range in.NumField() {
-		if tag := in.Type().Field(i).Tag; name != "-" && tag.Get("toml") == name {
+		if tag := in.Type().Field(i).Tag; name != noKey && tag.Get("toml") == name {
 			return in.Field(i), tag, true
 		}
 	}
 	return reflect.Value{}, "", false
 }
 
-// fieldsOf indexes the fields of a struct by their toml tags.
-func fieldsOf(t reflect.Type) map[string]reflect.StructField {
-	fields := make(map[string]reflect.StructField, t.NumField())
-	for i := range t.NumField() {
-		field := t.Field(i)
-		if name := field.Tag.Get("toml"); name != "" && name != "-" {
-			fields[name] = field
+// noKey stands in fieldsOf for a field that no key of a file sets.
+const noKey = "-"
+
+// fieldsOf are the toml tags of a struct's fields, in their order.
+func fieldsOf(t reflect.Type) []string {
+	fields := make([]string, t.NumField())
+	for i := range fields {
+		if fields[i] = t.Field(i).Tag.Get("toml"); fields[i] == "" {
+			fields[i] = noKey
 		}
 	}
 	return fields
@@ -58,15 +59,22 @@ func isTableMap(t reflect.Type) bool { return t.Kind() == reflect.Map && isTable
 // isTableList says whether a field is written as a list of tables.
 func isTableList(t reflect.Type) bool { return t.Kind() == reflect.Slice && isTable(t.Elem()) }
 
-// isListOfTables says whether a TOML value is one.
-func isListOfTables(value any) bool {
+// tablesOf are the tables of a TOML list, if it holds nothing else.
+func tablesOf(value any) (tables []map[string]any, ok bool) {
 	switch list := value.(type) {
 	case []map[string]any: // written as [[name]]
-		return true
+		return list, true
 	case []any:
-		return !slices.ContainsFunc(list, func(e any) bool { _, ok := e.(map[string]any); return !ok })
+		for _, element := range list {
+			table, ok := element.(map[string]any)
+			if !ok {
+				return nil, false
+			}
+			tables = append(tables, table)
+		}
+		return tables, true
 	}
-	return false
+	return nil, false
 }
 
 // assign puts a value as TOML gave it into a field, or says why it can't and
