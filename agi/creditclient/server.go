@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"mime"
 	"net"
 	"net/http"
@@ -44,9 +45,9 @@ func newServer(address string, cfg Config) (*server, error) {
 	} else {
 		return nil, errors.New("creditapi: a URL is not an address; write it like http://127.0.0.1:8080 or unix:///run/adcredit/creditapi.sock")
 	}
-	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: -1}
+	dialer := &net.Dialer{KeepAlive: -1}
 	once := transport{
-		dial: func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, network, to) },
+		dial: func(ctx context.Context) (net.Conn, error) { return dial(ctx, dialer, network, to) },
 		tls:  func() (*tls.Config, error) { return tlsConfig(cfg) },
 	}
 	var roundTrip http.RoundTripper = once
@@ -61,8 +62,9 @@ func newServer(address string, cfg Config) (*server, error) {
 		// A redirect is an answer like any other, and not one of ours.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	})
-	client.SetBaseURL(base).SetHeader("User-Agent", cfg.Agent).SetResponseBodyLimit(maxAnswer).SetCloseConnection(!cfg.KeepAlive)
-	client.SetLogger(silent{}) // its warnings would name URLs on standard error
+	client.SetBaseURL(base).SetHeader("User-Agent", cfg.Agent).SetCloseConnection(!cfg.KeepAlive)
+	client.SetDoNotParseResponse(true) // it would try expressions on the Content-Type, for results that it isn't told
+	client.SetLogger(silent{})         // its warnings would name URLs on standard error
 	sum := fnv.New64a()
 	sum.Write([]byte(address))
 	return &server{url: address, http: client, down: filepath.Join(cfg.SpoolDir, fmt.Sprintf("down-%016x", sum.Sum64()))}, nil
@@ -154,19 +156,23 @@ func (s *server) ask(ctx context.Context, key string, r request) (answered bool,
 		req.SetHeader("Idempotency-Key", r.key)
 	}
 	resp, err := req.Execute(r.method, r.path)
+	var text []byte
+	if err == nil {
+		text, err = read(resp.RawBody())
+	}
 	if err != nil {
 		return false, fmt.Errorf("%w: %s: %w", ErrNoAnswer, s.url, cause(err))
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header().Get("Content-Type"))
 	switch status := resp.StatusCode(); {
 	case status >= 200 && status < 300 && kind == "application/json":
-		if err := json.Unmarshal(resp.Body(), r.into); err != nil || !r.sane() {
+		if err := json.Unmarshal(text, r.into); err != nil || !r.sane() {
 			return false, fmt.Errorf("%w: %s: status %d with a body that makes no sense", ErrNoAnswer, s.url, status)
 		}
 		return true, nil
 	case kind == wire.ProblemType:
 		var p wire.Problem
-		if json.Unmarshal(resp.Body(), &p) == nil && p.Code.Known() && p.Code.Status() == status {
+		if json.Unmarshal(text, &p) == nil && p.Code.Known() && p.Code.Status() == status {
 			refusal := &wire.Error{Code: p.Code, Detail: p.Detail, RetryAfterMS: p.RetryAfterMS}
 			return p.Code != wire.Unavailable && p.Code != wire.Internal && p.Code != wire.Misdirected, refusal
 		}
@@ -174,6 +180,16 @@ func (s *server) ask(ctx context.Context, key string, r request) (answered bool,
 	default:
 		return false, fmt.Errorf("%w: %s: status %d, which is no answer of creditapi", ErrNoAnswer, s.url, status)
 	}
+}
+
+// read is the whole of an answer's body.
+func read(body io.ReadCloser) ([]byte, error) {
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err == nil && len(text) > maxAnswer {
+		err = errors.New("the answer is too long")
+	}
+	return text, err
 }
 
 // cause drops what net/http puts around an error: the path there holds the
