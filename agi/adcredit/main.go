@@ -5,7 +5,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -43,13 +42,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	// First of all: a Go program dies of SIGHUP, which Asterisk sends at hangup,
 	// of SIGPIPE on standard output, and of SIGXFSZ where ulimit -f forbids it to
 	// write, before it can report anything.
-	// Nothing is undone at the end: the process ends with the call, and each
-	// system call counts.
-	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGHUP, syscall.SIGTERM)
+	asterisk := getenv("AST_VERSION") != ""
+	ctx := untilTold(asterisk)
 	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 
 	o := options{}
-	if getenv("AST_VERSION") != "" {
+	if asterisk {
 		// Asterisk started us: an argument may come from a caller's extension,
 		// so it is data and never a flag.
 		o.word = firstOf(args)
@@ -72,7 +70,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(s
 	case o.fastAGI != "":
 		return serveFastAGI(cfg, o.fastAGI, to, stderr, getenv)
 	}
-	return call(ctx, cfg, o.word, getenv("AST_VERSION") == "", stdin, stdout, stderr)
+	return call(ctx, cfg, o.word, !asterisk, stdin, stdout, stderr)
 }
 
 type options struct {
