@@ -121,8 +121,7 @@ var steps = []step{
 	{name: "thanks", when: during("thanks").Percent(50), heard: true},
 	{name: "balance", when: during("balance").Percent(50), heard: true},
 	{name: "SAY NUMBER", when: on("SAY NUMBER").Plus(50 * time.Millisecond), heard: true},
-	{name: "first of the variables", when: on(`SET VARIABLE "ADCREDIT_CAUSE"`), heard: true},
-	{name: "status", when: on(`SET VARIABLE "ADCREDIT_STATUS"`).Nth(2), heard: true},
+	{name: "variables", when: on(`EXEC "MSet"`), heard: true},
 }
 
 var questionSteps = []step{
@@ -382,7 +381,7 @@ func (r *row) exitCode() int {
 	switch {
 	case r.step.name == "reading the environment":
 		return 1 // that was not AGI
-	case r.step.name == "status" && r.replied:
+	case r.step.name == "variables" && r.replied:
 		return 0 // the last word was heard
 	}
 	return r.exit

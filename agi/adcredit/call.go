@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"adcredit/agi"
@@ -53,7 +54,7 @@ func converse(ctx context.Context, s *agi.Session, in io.Reader, out io.Writer, 
 	var outcome callflow.Outcome
 	if err == nil || errors.Is(err, agi.ErrHangup) {
 		outcome = decide()
-		err = tell(s, outcome)
+		err = tell(ctx, s, outcome)
 	}
 	if errors.Is(err, agi.ErrForged) {
 		// The replies are not to be believed, so none is waited for; Asterisk
@@ -105,14 +106,38 @@ func rules(cfg *config.Config) callflow.Rules {
 }
 
 // tell sets the variables, the status last. A dead channel still takes them.
-func tell(s *agi.Session, o callflow.Outcome) error {
-	for _, v := range o.Variables() {
+func tell(ctx context.Context, s *agi.Session, o callflow.Outcome) error {
+	variables := o.Variables()
+	// The CDR of a caller who is gone would name MSet as their last application,
+	// with our variables: nothing follows in the dialplan.
+	gone := ctx.Err() != nil || s.HungUp()
+	if !gone && together(s, variables) {
+		return nil
+	}
+	for _, v := range variables {
 		if _, err := s.SetVariable(v[0], v[1]); err != nil && !errors.Is(err, agi.ErrHangup) {
 			return fmt.Errorf("set %s: %w", v[0], err)
 		}
 	}
 	return nil
 }
+
+// together sets all variables with one command, which sets them from left to
+// right (main/pbx_variables.c, pbx_builtin_setvar_multiple), and reports whether
+// it did. A value that an application might read otherwise doesn't go that way.
+func together(s *agi.Session, variables [][2]string) bool {
+	pairs := make([]string, len(variables))
+	for i, v := range variables {
+		if strings.Trim(v[1], plain) != "" {
+			return false
+		}
+		pairs[i] = v[0] + "=" + v[1]
+	}
+	reply, err := s.Exec("MSet", strings.Join(pairs, ","))
+	return err == nil && reply.Res >= 0
+}
+
+const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 // logUnspoken says why a call ended whose session can't be trusted or is gone.
 func logUnspoken(err error) {

@@ -105,10 +105,10 @@ func (h *host) run(t *testing.T, environment string, args ...string) said {
 }
 
 var (
-	aCommand = regexp.MustCompile(`^SET VARIABLE "?ADCREDIT_[A-Z_]+"? "[A-Za-z0-9./_-]*"$`)
+	aCommand = regexp.MustCompile(`^(SET VARIABLE "?ADCREDIT_[A-Z_]+"? "[A-Za-z0-9./_-]*"|EXEC "MSet" "ADCREDIT_[A-Z_]+=[A-Za-z0-9._-]*(,ADCREDIT_[A-Z_]+=[A-Za-z0-9._-]*)*")$`)
 	aLogLine = regexp.MustCompile(`^time=\S+ level=(INFO|WARN|ERROR) msg="[a-zA-Z ,:;()']+"( [a-z]+=("([^"\\]|\\.)*"|[^\s"=]*))*$`)
 	quoted   = regexp.MustCompile(`"([^"\\]|\\.)*"`)
-	told     = regexp.MustCompile(`(?m)^SET VARIABLE "?ADCREDIT_(STATUS|CAUSE)"? "([A-Za-z_]*)"$`)
+	told     = regexp.MustCompile(`ADCREDIT_(STATUS|CAUSE)(?:"? "|=)([A-Za-z_]*)`)
 )
 
 // outcome is the status and the cause that the dialplan is left with.

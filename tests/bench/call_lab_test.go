@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"regexp"
 	"syscall"
 	"testing"
 	"time"
@@ -110,10 +110,11 @@ func (c contender) start() (replies, commands int, p *os.Process, err error) {
 // environ is what Asterisk passes on, and what the programs are told.
 var environ = []string{"AST_VERSION=22.10.1", "AST_AGI_DIR=/usr/share/asterisk/agi-bin", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 
+var statusSet = regexp.MustCompile(`ADCREDIT_STATUS(?:"? "|=)([A-Z]*)"\n$`)
+
 // answer plays Asterisk until the status was set so often: the first thing that
 // adcredit sets is ERROR, the last the outcome.
 func answer(replies, commands, sets int, ending func()) (count int, status string, err error) {
-	const reply = "200 result=1\n"
 	var line []byte
 	for buffer := make([]byte, 4096); ; {
 		n, err := syscall.Read(commands, buffer)
@@ -130,17 +131,18 @@ func answer(replies, commands, sets int, ending func()) (count int, status strin
 			return count, status, fmt.Errorf("commands without waiting for replies: %q", line)
 		}
 		count++
-		value, isStatus := strings.CutPrefix(string(line), `SET VARIABLE "ADCREDIT_STATUS" "`)
-		if !isStatus {
-			value, isStatus = strings.CutPrefix(string(line), `SET VARIABLE ADCREDIT_STATUS "`)
+		reply := "200 result=1\n"
+		if bytes.HasPrefix(line, []byte("EXEC ")) {
+			reply = "200 result=0\n"
 		}
+		told := statusSet.FindSubmatch(line)
 		line = line[:0]
-		if isStatus {
+		if told != nil {
 			sets--
 		}
 		last := sets == 0
 		if last {
-			status = strings.TrimRight(value, "\"\n")
+			status = string(told[1])
 			ending()
 		}
 		if _, err := syscall.Write(replies, []byte(reply)); err != nil || last {

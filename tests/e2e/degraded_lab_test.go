@@ -165,7 +165,7 @@ func (h *house) wantTold(t *testing.T, m marks, want promise) {
 	t.Helper()
 	log := h.log(t)[m.asterisk:]
 	last := func(name string) string {
-		all := regexp.MustCompile(`AGI Rx << SET VARIABLE "ADCREDIT_`+name+`" "([^"]*)"`).FindAllStringSubmatch(log, -1)
+		all := regexp.MustCompile(`AGI Rx << .*"?ADCREDIT_`+name+`(?:" "|=)([^",]*)`).FindAllStringSubmatch(log, -1)
 		if len(all) == 0 {
 			return "never set"
 		}

@@ -202,6 +202,7 @@ func designed(place, text string) []string {
 
 var (
 	toAsterisk = regexp.MustCompile(`^SET VARIABLE "?ADCREDIT_[A-Z_]+"? "[A-Za-z0-9./_-]*"$|` +
+		`^EXEC "MSet" "ADCREDIT_[A-Z_]+=[A-Za-z0-9._-]*(,ADCREDIT_[A-Z_]+=[A-Za-z0-9._-]*)*"$|` +
 		`^GET FULL VARIABLE "\$\{PJSIP_HEADER\(read,P-Asserted-Identity,[123]\):\d+:7\}"$|^NOOP$`)
 	aLogLine = regexp.MustCompile(`^time=\S+ level=[A-Z]+ msg=("[a-zA-Z ,:;()']+"|[a-z]+)( [a-z_]+=("([^"\\]|\\.)*"|[^\s"=]*))*$`)
 )

@@ -25,7 +25,7 @@ func (h *house) eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-var statusSet = regexp.MustCompile(`AGI Rx << SET VARIABLE "?ADCREDIT_STATUS"? "?([A-Z]+)`)
+var statusSet = regexp.MustCompile(`AGI Rx << .*ADCREDIT_STATUS(?:"? "?|=)([A-Z]+)`)
 
 // status is the outcome as it was last told to the dialplan.
 func (h *house) status(t *testing.T) string {

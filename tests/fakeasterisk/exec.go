@@ -30,6 +30,8 @@ func (s *session) exec(ctx context.Context, args []string) (string, bool) {
 		if name, value, ok := strings.Cut(options, "="); ok {
 			s.set(name, value)
 		}
+	case "mset":
+		s.setAll(options)
 	case "wait":
 		seconds, _ := strconv.ParseFloat(options, 64)
 		if _, w, _ := s.pause(ctx, time.Duration(max(seconds, 0)*float64(time.Second)), ""); w == callerGone {

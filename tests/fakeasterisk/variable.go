@@ -30,6 +30,20 @@ func (s *session) set(name, value string) {
 	}
 }
 
+// setAll is MSet: pairs parted by commas, from left to right. Quotes, brackets and
+// backslashes, which would keep a comma together, are not played.
+func (s *session) setAll(pairs string) {
+	if strings.ContainsAny(pairs, "\\\"()[]") {
+		s.rec.note("MSet with quotes, brackets or backslashes is not known to this fake: nothing is set")
+		return
+	}
+	for pair := range strings.SplitSeq(pairs, ",") {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			s.set(name, value)
+		}
+	}
+}
+
 func (s *session) setCallerID(_ context.Context, args []string) (string, bool) {
 	if len(args) > 0 {
 		s.set("CALLERID(num)", args[0])

@@ -184,6 +184,9 @@ func TestVariables(t *testing.T) {
 		{"DATABASE GET a k", "200 result=0"},
 		{"DATABASE PUT a k v1", "200 result=1"},
 		{"DATABASE GET a k", "200 result=1 (v1)"},
+		{`EXEC MSet "B=1,A=,B=2.5"`, "200 result=0"},
+		{"GET VARIABLE A", "200 result=1 ()"},
+		{"GET VARIABLE B", "200 result=1 (2.5)"},
 		{"SET VARIABLE CALLERID(num) ${NAME}", "200 result=1"},
 		{"GET FULL VARIABLE ${CALLERID(num)}", "200 result=1 (${NAME})"},
 	}
@@ -193,8 +196,8 @@ func TestVariables(t *testing.T) {
 	}
 	tr := play(t, c, commands...)
 	wantReplies(t, tr, want...)
-	if got := tr.Variables["A"]; got != `say "x" and \ y` {
-		t.Errorf("variable A is %q", got)
+	if got := tr.Variables["B"]; got != "2.5" {
+		t.Errorf("variable B is %q", got)
 	}
 
 	// A newline in a value is not escaped: the program sees two lines.

@@ -175,7 +175,7 @@ func (h *house) wantOneReward(t *testing.T) {
 	h.wantBooks(t, ims.Reward, "completed", "logged")
 }
 
-var statusSet = regexp.MustCompile(`AGI Rx << SET VARIABLE "?ADCREDIT_STATUS"? "?([A-Z]+)`)
+var statusSet = regexp.MustCompile(`AGI Rx << .*ADCREDIT_STATUS(?:"? "?|=)([A-Z]+)`)
 
 // wantStatus: what adcredit told the dialplan in this scene, at last; "" when it
 // was not asked.

@@ -36,10 +36,17 @@ sleep 1
 ask NOOP
 read -t 0.3 -r reply && note "< $reply"
 ask 'GET VARIABLE NONE'
+ask 'EXEC "MSet" "ONE=,TWO=2.5,ONE=a-b_c,EMPTY="'
+ask 'GET VARIABLE ONE'
+ask 'GET VARIABLE TWO'
+ask 'GET VARIABLE EMPTY'
+ask 'EXEC "NoSuchApplication" "ONE="'
 ask 'STREAM FILE custom/long ""'
 ask 'CHANNEL STATUS'
 ask 'STREAM FILE custom/long ""'
 ask 'SET VARIABLE KEPT yes'
+ask 'GET VARIABLE KEPT'
+ask 'EXEC "MSet" "TWO=3,KEPT=still"'
 ask 'GET VARIABLE KEPT'
 note done
 `
@@ -72,11 +79,18 @@ var probed = []string{
 	`> WAIT FOR DIGIT 100`, `< 200 result=0`,
 	`> STREAM FILE, stopped by NOOP`, `> NOOP`, `< 200 result=0`,
 	`> GET VARIABLE NONE`, `< 200 result=0`,
+	`> EXEC "MSet" "ONE=,TWO=2.5,ONE=a-b_c,EMPTY="`, `< 200 result=0`,
+	`> GET VARIABLE ONE`, `< 200 result=1 (a-b_c)`,
+	`> GET VARIABLE TWO`, `< 200 result=1 (2.5)`,
+	`> GET VARIABLE EMPTY`, `< 200 result=1 ()`,
+	`> EXEC "NoSuchApplication" "ONE="`, `< 200 result=-2`,
 	`> STREAM FILE custom/long ""`, `< 200 result=-1 endpos=[1-9]\d*`,
 	`> CHANNEL STATUS`, `< 511 Command Not Permitted on a dead channel or intercept routine`,
 	`> STREAM FILE custom/long ""`, `< 511 Command Not Permitted on a dead channel or intercept routine`,
 	`> SET VARIABLE KEPT yes`, `< 200 result=1`,
 	`> GET VARIABLE KEPT`, `< 200 result=1 (yes)`,
+	`> EXEC "MSet" "TWO=3,KEPT=still"`, `< 200 result=0`,
+	`> GET VARIABLE KEPT`, `< 200 result=1 (still)`,
 	`done`,
 }
 

@@ -1,8 +1,8 @@
 /*
  * The floor of a call that has credit: what adcredit does, with nothing around
  * it. It reads the AGI environment, sets one variable, asks creditapi once over
- * a raw socket with a real key, and sets the rest of the variables, each command
- * with its reply. Nothing is checked that a hostile peer could get wrong.
+ * a raw socket with a real key, and tells the outcome, in as many commands as
+ * adcredit and each with its reply. Nothing is checked that a hostile peer could get wrong.
  *
  *   floor PORT KEY COMMANDS      COMMANDS: how many adcredit sends
  */
