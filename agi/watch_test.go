@@ -93,7 +93,7 @@ func TestWatchLeavesForgeriesAlone(t *testing.T) {
 			if _, err := io.WriteString(asterisk, forged); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(20 * time.Millisecond) // to come; in vain it would be found later all the same
+			time.Sleep(3 * agi.Unwatched) // to come, and to be looked at; in vain it would be found later all the same
 			stop()
 			if _, err := s.StreamFile("ad", ""); !errors.Is(err, agi.ErrForged) {
 				t.Errorf("the next command: %v, want %v", err, agi.ErrForged)
@@ -105,8 +105,9 @@ func TestWatchLeavesForgeriesAlone(t *testing.T) {
 // TestWatchEnds: a watch in vain costs nothing, and commands go on behind it.
 func TestWatchEnds(t *testing.T) {
 	s, asterisk := watched(t)
-	for range 3 {
+	for _, after := range []time.Duration{0, 0, agi.Unwatched, 3 * agi.Unwatched, 0} {
 		stop := s.WatchHangup(func() { t.Error("taken for a hangup") })
+		time.Sleep(after)
 		stop()
 		go func() {
 			io.ReadFull(asterisk, make([]byte, len("NOOP\n")))
