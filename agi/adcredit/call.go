@@ -46,7 +46,7 @@ func call(ctx context.Context, cfg *config.Config, word string, shell bool, stdi
 // converse is one call on one session: until its end the status is ERROR, so that
 // a crash is no leave to dial. An error means that nobody could be told.
 func converse(ctx context.Context, s *agi.Session, in io.Reader, out io.Writer, decide func() callflow.Outcome) (callflow.Outcome, error) {
-	context.AfterFunc(ctx, func() { _ = s.SetReadDeadline(time.Now().Add(replyAfterHangup)) })
+	defer context.AfterFunc(ctx, func() { _ = s.SetReadDeadline(time.Now().Add(replyAfterHangup)) })()
 	err := s.Attach(in, out)
 	if err == nil {
 		_, err = s.SetVariable("ADCREDIT_STATUS", string(callflow.Failed))

@@ -45,6 +45,7 @@ type switchboard struct {
 	log        *lateLog // opened anew at SIGHUP; nil in tests
 	drain      time.Duration
 	flushEvery time.Duration
+	keys       keyring
 }
 
 func newSwitchboard(cfg *config.Config, log *lateLog) (*switchboard, error) {
@@ -141,7 +142,7 @@ func (b *switchboard) call(ctx context.Context, conn *net.TCPConn) {
 			return callflow.Outcome{Status: callflow.Failed, Cause: "argument"}
 		}
 		return decide(ctx, s, b.cfg, s.Env["arg_1"], func(callerID string) (callflow.Credits, error) {
-			key, err := b.cfg.Key()
+			key, err := b.keys.key(b.cfg)
 			return &watched{b.client.ForCall(string(key), callerID), s, gone}, err
 		})
 	})
@@ -196,7 +197,7 @@ func (b *switchboard) flush(ctx context.Context, hup <-chan os.Signal) {
 			continue
 		case <-tick.C:
 		}
-		key, err := b.cfg.Key()
+		key, err := b.keys.key(b.cfg)
 		var done creditclient.Flushed
 		if err == nil {
 			done, err = b.client.ForCall(string(key), "").Flush(ctx, false, func(creditclient.Flushed, int) {})
