@@ -60,7 +60,7 @@ type Session struct {
 	Lax bool
 
 	r      *bufio.Reader
-	w      *bufio.Writer
+	w      io.Writer // each write is a command, and is under way when it returns
 	src    *source
 	strict bool
 	fatal  error // what every command returns from now on
@@ -76,7 +76,7 @@ type Session struct {
 
 // New makes a session that still needs Init or Attach.
 func New() *Session {
-	return &Session{Env: make(map[string]string, 32), limit: environmentTime}
+	return &Session{Env: map[string]string{}, limit: environmentTime}
 }
 
 // Init reads the environment from rw, or when rw is nil from standard input,
@@ -89,7 +89,7 @@ func (s *Session) Init(rw *bufio.ReadWriter) error {
 	if rw.Reader == nil || rw.Writer == nil {
 		return fmt.Errorf("agi: Init: %w: it needs a reader and a writer", ErrArgument)
 	}
-	return s.open(rw.Reader, rw.Writer, &source{})
+	return s.open(rw.Reader, flushed{rw.Writer}, &source{})
 }
 
 // Attach reads the environment from in and will write commands to out. It asks
@@ -105,11 +105,11 @@ func (s *Session) Init(rw *bufio.ReadWriter) error {
 // returns. The streams stay the caller's to close, after Close.
 func (s *Session) Attach(in io.Reader, out io.Writer) error {
 	src := newSource(in)
-	return s.open(bufio.NewReader(src), bufio.NewWriter(out), src)
+	return s.open(bufio.NewReaderSize(src, 1024), out, src) // an environment has half of that, and a reply fewer
 }
 
 // open reads the environment, applies the rules and, for FastAGI, sends NOOP.
-func (s *Session) open(r *bufio.Reader, w *bufio.Writer, src *source) error {
+func (s *Session) open(r *bufio.Reader, w io.Writer, src *source) error {
 	if s.fatal != nil {
 		return s.fatal
 	}

@@ -1,7 +1,9 @@
 package agi
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -61,14 +63,20 @@ func (s *Session) exchange(line string) (Reply, error) {
 }
 
 func (s *Session) write(line string) error {
-	_, err := s.w.WriteString(line + "\n")
-	if err == nil {
-		err = s.w.Flush()
-	}
-	if err != nil {
+	if _, err := io.WriteString(s.w, line+"\n"); err != nil {
 		return fmt.Errorf("%w: write: %w", ErrClosed, err)
 	}
 	return nil
+}
+
+// flushed hands on what is written.
+type flushed struct{ *bufio.Writer }
+
+func (f flushed) WriteString(line string) (n int, err error) {
+	if n, err = f.Writer.WriteString(line); err == nil {
+		err = f.Flush()
+	}
+	return n, err
 }
 
 // onlyReply reads a reply with nothing after it.

@@ -26,7 +26,7 @@ func (s *Session) environment() (map[string]string, error) {
 
 // environmentLines reads up to the empty line, at most 64 KiB.
 func (s *Session) environmentLines() ([]string, error) {
-	var lines []string
+	lines := make([]string, 0, 32)
 	for left := maxEnvironment; ; {
 		line, err := s.readLine(left)
 		if errors.Is(err, errLong) {
