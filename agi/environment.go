@@ -8,11 +8,17 @@ import (
 	"time"
 )
 
-const maxEnvironment = 64 << 10 // bytes, line ends included
+const (
+	maxEnvironment   = 64 << 10 // bytes, line ends included
+	leastEnvironment = 300      // the standard keys alone, without values, are longer
+)
 
 // environment reads the channel's variables up to the empty line and decides
 // whether the session is strict.
 func (s *Session) environment() (map[string]string, error) {
+	if !s.Lax {
+		s.src.gather(leastEnvironment)
+	}
 	lines, err := s.environmentLines()
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package agi
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -57,6 +58,26 @@ func (src *source) waiting() (n int, err error) {
 		return 0, nil
 	}
 	return n, err
+}
+
+// gather waits until at least n bytes can be read from a connection, its end has
+// come, or the deadline. It reads none. Asterisk writes the environment line by
+// line, and each line would wake us.
+func (src *source) gather(n int) {
+	if _, isConn := src.Reader.(net.Conn); !isConn || src.raw == nil || src.wakeAt(n) != nil {
+		return
+	}
+	_ = src.raw.Read(func(fd uintptr) (done bool) { // whoever reads next meets its error
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return ready > 0 || err != nil && !errors.Is(err, unix.EINTR)
+	})
+	_ = src.wakeAt(1)
+}
+
+// wakeAt says how many bytes make a connection readable (SO_RCVLOWAT).
+func (src *source) wakeAt(n int) (err error) {
+	gone := src.raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, n) })
+	return errors.Join(gone, err)
 }
 
 func (src *source) close() error {
