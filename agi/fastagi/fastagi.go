@@ -193,6 +193,7 @@ func (s *Server) serve(calls context.Context, conn *net.TCPConn) {
 		s.mu.Unlock()
 		s.all.Done()
 	}()
+	room()
 	ctx, cancel := context.WithTimeout(calls, s.CallTime)
 	defer cancel()
 	// A peer that reads nothing can't hold a call for longer either.
@@ -200,6 +201,18 @@ func (s *Server) serve(calls context.Context, conn *net.TCPConn) {
 	s.Handle(ctx, conn)
 	linger(conn)
 }
+
+// room grows the goroutine's stack to what a call needs, while it is empty. Step by
+// step it would be copied with more on it each time.
+//
+//go:noinline
+func room() {
+	var space [9 << 10]byte
+	reserve(&space)
+}
+
+//go:noinline
+func reserve(*[9 << 10]byte) {}
 
 // linger lets Asterisk read what was written last: a connection that is closed
 // with bytes unread is reset, and what is under way may be lost.
