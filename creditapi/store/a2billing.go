@@ -16,10 +16,15 @@ import (
 // a2billing is what we remember of A2Billing's settings and tables.
 type a2billing struct {
 	settings credit.Settings
+	prices   map[string]wire.Money // of one unit of each currency, in the base currency
 	way      credit.Way
 	unfit    error // why no grant could be kept here; nil: it could
 	at       time.Time
 }
+
+// price of a currency, 0 when it is unknown. It is found by its upper-case name,
+// as A2Billing does.
+func (a a2billing) price(currency string) wire.Money { return a.prices[strings.ToUpper(currency)] }
 
 // fresh is how long it is remembered.
 const fresh = time.Minute
@@ -50,6 +55,10 @@ func (s *Store) a2billing(ctx context.Context) (a2billing, error) {
 	if err != nil {
 		return a2billing{}, err
 	}
+	prices, err := s.readPrices(ctx)
+	if err != nil {
+		return a2billing{}, err
+	}
 	way, err := s.readWay(ctx)
 	if err != nil {
 		return a2billing{}, err
@@ -66,7 +75,7 @@ func (s *Store) a2billing(ctx context.Context) (a2billing, error) {
 	if unfit != nil && (known == nil || known.unfit == nil) {
 		slog.Error("no grant could be kept in this database, so no ad is offered", "error", unfit)
 	}
-	known = &a2billing{settings: settings, way: way, unfit: unfit, at: s.now()}
+	known = &a2billing{settings: settings, prices: prices, way: way, unfit: unfit, at: s.now()}
 	s.known.Store(known)
 	return *known, nil
 }
@@ -184,6 +193,18 @@ func (s *Store) readSettings(ctx context.Context) (credit.Settings, error) {
 		WHERE (config_group_title = 'global' AND config_key = 'base_currency')
 		OR (config_group_title = 'agi-conf1' AND config_key = 'min_credit_2call')`)
 	return settings, err
+}
+
+func (s *Store) readPrices(ctx context.Context) (map[string]wire.Money, error) {
+	prices := map[string]wire.Money{}
+	var currency string
+	var price wire.Money
+	err := s.pool().each(ctx, func(scan func(...any) error) error {
+		err := scan(&currency, s.dialect.money(&price))
+		prices[currency] = price
+		return err
+	}, `SELECT currency, value FROM cc_currencies`)
+	return prices, err
 }
 
 func (s *Store) readWay(ctx context.Context) (credit.Way, error) {

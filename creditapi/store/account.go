@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -13,21 +13,22 @@ import (
 	"adcredit/creditapi/wire"
 )
 
-// Finders find accounts by a name of one kind. The name that was found comes
-// with them: it is compared once more in Go, byte by byte, since a database
-// may have been given a collation that takes other names for the same.
+// Finders find accounts by names of one kind. The name that was found comes with
+// them: it is compared once more in Go, byte by byte, since a database may have
+// been given a collation that takes other names for the same. {names} stands for
+// as many parameters as there are names.
 const (
-	byCard  = `SELECT id, username AS name FROM cc_card WHERE username = ?`
-	byAlias = `SELECT id, useralias AS name FROM cc_card WHERE useralias = ?`
-	byCID   = `SELECT id_cc_card AS id, cid AS name FROM cc_callerid WHERE cid = ? AND activated IN ('t', '1')`
+	byCard  = `SELECT id, username AS name FROM cc_card WHERE username IN ({names})`
+	byAlias = `SELECT id, useralias AS name FROM cc_card WHERE useralias IN ({names})`
+	byCID   = `SELECT id_cc_card AS id, cid AS name FROM cc_callerid WHERE cid IN ({names}) AND activated IN ('t', '1')`
 )
 
-// accountBy reads accounts by each kind of name, which is every parameter. What
-// most calls ask for is in the card itself, and read without a finder.
-var accountBy = map[string]string{
-	credit.ByID:    `SELECT ?` + accountRest + ` WHERE c.id = ?`,
-	credit.ByCard:  `SELECT c.username` + accountRest + ` WHERE c.username = ?`,
-	credit.ByAlias: `SELECT c.useralias` + accountRest + ` WHERE c.useralias = ?`,
+// accountsBy reads accounts by each kind of name. What most calls ask for is in
+// the card itself, and read without a finder.
+var accountsBy = map[string]string{
+	credit.ByID:    `SELECT c.id` + accountRest + ` WHERE c.id IN ({names})`,
+	credit.ByCard:  `SELECT c.username` + accountRest + ` WHERE c.username IN ({names})`,
+	credit.ByAlias: `SELECT c.useralias` + accountRest + ` WHERE c.useralias IN ({names})`,
 	credit.ByCID:   fmt.Sprintf(accountOf, byCID),
 	credit.ByAny:   fmt.Sprintf(accountOf, byCard+` UNION `+byAlias+` UNION `+byCID),
 }
@@ -35,20 +36,19 @@ var accountBy = map[string]string{
 // accountOf reads the accounts that a finder found.
 const accountOf = `SELECT f.name` + accountRest + ` JOIN (%s) f ON f.id = c.id`
 
-// accountRest is all that is asked of an account, beside the name that found it. A
-// currency is found by its upper-case name, as A2Billing does.
+// accountRest is all that is asked of an account, beside the name that found it.
 const accountRest = `, c.id, c.username, c.useralias, c.credit, COALESCE(c.typepaid, 0), COALESCE(c.creditlimit, 0),
 		c.status, COALESCE(c.inuse, 0), COALESCE(c.simultaccess, 0), COALESCE(c.language, ''),
-		COALESCE(c.currency, ''), COALESCE(p.value, 0), COALESCE(c.enableexpire, 0), COALESCE(c.expiredays, 0),
+		COALESCE(c.currency, ''), COALESCE(c.enableexpire, 0), COALESCE(c.expiredays, 0),
 		{unix c.expirationdate}, {unix c.firstusedate}, {unix c.creationdate}, {now}
-	FROM cc_card c LEFT JOIN cc_currencies p ON p.currency = UPPER(c.currency)`
+	FROM cc_card c`
 
 // scanAccount reads one row of an account.
 func (s *Store) scanAccount(scan func(...any) error) (name string, a credit.Account, err error) {
 	var typepaid, simultaneous int
 	var x expiry
 	err = scan(&name, &a.ID, &a.Card, &a.Alias, s.dialect.money(&a.Credit), &typepaid, s.dialect.money(&a.Limit),
-		&a.Status, &a.InUse, &simultaneous, &a.Language, &a.Currency, s.dialect.money(&a.Price),
+		&a.Status, &a.InUse, &simultaneous, &a.Language, &a.Currency,
 		&x.mode, &x.days, &x.at, &x.firstUse, &x.creation, instant(&a.Now))
 	a.Postpaid, a.SimultaneousAccess = typepaid == 1, simultaneous == 1
 	a.Expired = x.over(a.Now.Unix())
@@ -81,42 +81,109 @@ func (x expiry) over(now int64) bool {
 	return end > 0 && end < now
 }
 
-// Account finds one account, in one statement.
+// Account finds one account, in one statement, which those who ask at the same
+// moment share.
 func (s *Store) Account(ctx context.Context, ref credit.Ref) (credit.Account, error) {
 	a, err := s.account(ctx, ref)
 	return a, s.fail("read an account", err)
 }
 
-func (s *Store) account(ctx context.Context, ref credit.Ref) (found credit.Account, err error) {
-	query, known := accountBy[ref.Kind]
+func (s *Store) account(ctx context.Context, ref credit.Ref) (a credit.Account, err error) {
+	asked, known := s.asked[ref.Kind]
 	if !known {
-		return found, fmt.Errorf("no account is named by %q", ref.Kind)
+		return a, fmt.Errorf("no account is named by %q", ref.Kind)
 	}
-	accounts := 0
-	err = s.pool().each(ctx, func(scan func(...any) error) error {
-		name, a, err := s.scanAccount(scan)
-		if err == nil && name == ref.Name && (accounts == 0 || a.ID != found.ID) {
-			found = a
-			accounts++
-		}
-		return err
-	}, query, slices.Repeat([]any{ref.Name}, strings.Count(query, "?"))...)
+	a2b, err := s.a2billing(ctx)
+	if err != nil {
+		return a, err
+	}
+	found, err := asked.get(ctx, ref.Name)
 	switch {
 	case err != nil:
-		return found, err
-	case accounts == 0:
-		return found, refuse(wire.AccountNotFound, "There is no such account.")
-	case accounts > 1:
-		return found, refuse(wire.AccountAmbiguous, "Several accounts have this name. Write card:…, alias:… or cid:….")
+		return a, err
+	case found.err != nil:
+		return a, found.err
+	case found.accounts == 0:
+		return a, refuse(wire.AccountNotFound, "There is no such account.")
+	case found.accounts > 1:
+		return a, refuse(wire.AccountAmbiguous, "Several accounts have this name. Write card:…, alias:… or cid:….")
 	}
-	return found, nil
+	found.account.Price = a2b.price(found.account.Currency)
+	return found.account, nil
+}
+
+// found is what was read for a name.
+type found struct {
+	accounts int
+	account  credit.Account
+	err      error
+}
+
+func (f *found) add(a credit.Account, err error) {
+	switch {
+	case err != nil:
+		f.err = err
+	case f.accounts == 0 || a.ID != f.account.ID: // one may have several names alike
+		f.account = a
+		f.accounts++
+	}
+}
+
+// gathers makes a gather for each kind of name.
+func (s *Store) gathers() map[string]*gather[found] {
+	all := map[string]*gather[found]{}
+	for kind, template := range accountsBy {
+		statements := sized(template)
+		all[kind] = &gather[found]{most: s.connections(), ask: func(ctx context.Context, names []string) ([]found, error) {
+			return s.readAccounts(ctx, statements, names)
+		}}
+	}
+	return all
+}
+
+// sized writes a statement for 1, 2, 4… names: so few are prepared, whatever the
+// number that comes.
+func sized(template string) (statements []string) {
+	for n := 1; n <= together; n *= 2 {
+		statements = append(statements, strings.ReplaceAll(template, "{names}", "?"+strings.Repeat(", ?", n-1)))
+	}
+	return statements
+}
+
+// readAccounts answers for each name.
+func (s *Store) readAccounts(ctx context.Context, statements []string, names []string) ([]found, error) {
+	statement := statements[bits.Len(uint(len(names)-1))]
+	args := make([]any, strings.Count(statement, "?"))
+	size := 1 << bits.Len(uint(len(names)-1))
+	for i := range args {
+		args[i] = names[min(i%size, len(names)-1)]
+	}
+	answers := make([]found, len(names))
+	err := s.pool().each(ctx, func(scan func(...any) error) error {
+		found, a, err := s.scanAccount(scan)
+		if found == "" && err != nil {
+			return err
+		}
+		for i, name := range names {
+			if name == found { // what can't be read of one account is no other's matter
+				answers[i].add(a, err)
+			}
+		}
+		return nil
+	}, statement, args...)
+	return answers, err
 }
 
 // Accounts lists accounts by their id, after the given one.
 func (s *Store) Accounts(ctx context.Context, after credit.ID, limit int) ([]credit.Account, error) {
 	accounts := []credit.Account{}
-	err := s.pool().each(ctx, func(scan func(...any) error) error {
+	a2b, err := s.a2billing(ctx)
+	if err != nil {
+		return nil, s.fail("list accounts", err)
+	}
+	err = s.pool().each(ctx, func(scan func(...any) error) error {
 		_, a, err := s.scanAccount(scan)
+		a.Price = a2b.price(a.Currency)
 		accounts = append(accounts, a)
 		return err
 	}, fmt.Sprintf(accountOf, `SELECT id, username AS name FROM cc_card WHERE id > ? ORDER BY id LIMIT ?`)+` ORDER BY c.id`,

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ var accountParts = []part{
 	{"account/by each name", testAccountNames},
 	{"account/byte by byte", testAccountExactly},
 	{"account/ambiguous", testAccountAmbiguous},
+	{"account/many at once", testAccountsAtOnce},
 	{"account/as A2Billing has it", testAccountFields},
 	{"account/expired", testAccountExpired},
 	{"account/currency", testAccountCurrency},
@@ -89,6 +91,34 @@ func testAccountAmbiguous(t *testing.T, w *world) {
 	wantEqual(t, "id", a.ID, 3)
 }
 
+// Those who ask at the same moment share a statement, not an answer.
+func testAccountsAtOnce(t *testing.T, w *world) {
+	w.do(t, `UPDATE cc_card SET useralias = '9700203963' WHERE id = 1`)
+	for name, want := range map[string]string{"card:8987344413": "1", "card:9700203963": "2", "card:3377949903": "3", "card:1001": "account_not_found",
+		"alias:9700203963": "1", "alias:1001": "2", "cid:221770001002": "3", "cid:1": "account_not_found", "9700203963": "account_ambiguous", "1002": "3"} {
+		atOnce(5, func(int) {
+			r, err := credit.ParseRef(name)
+			if err != nil {
+				t.Error(err)
+			}
+			a, err := w.Account(t.Context(), r)
+			got := fmt.Sprint(a.ID)
+			var code wire.Code
+			if errors.As(err, &code) {
+				got = string(code)
+			}
+			wantEqual(t, name, got, want)
+		})
+	}
+	answers, err := w.readAccounts(t.Context(), sized(accountsBy[credit.ByAny]), []string{"nobody", "1001", "9700203963", "1001", "1000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{0, 1, 2, 1, 0} {
+		wantEqual(t, fmt.Sprint("accounts of name ", i), answers[i].accounts, want)
+	}
+}
+
 func testAccountFields(t *testing.T, w *world) {
 	a, err := w.Account(t.Context(), ref(t, "1001"))
 	if err != nil {
@@ -149,6 +179,7 @@ func testAccountExpired(t *testing.T, w *world) {
 }
 
 func testAccountCurrency(t *testing.T, w *world) {
+	w.advance(fresh) // prices are remembered so long
 	for currency, price := range map[string]string{"EUR": "1.19175", "eur": "1.19175", "XOF": "0.00182", "ZZZ": "0.00000"} {
 		w.do(t, `UPDATE cc_card SET currency = ?, inuse = inuse + 1 WHERE id = 2`, currency)
 		a, err := w.Account(t.Context(), ref(t, "1001"))

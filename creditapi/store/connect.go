@@ -39,6 +39,7 @@ func connect(ctx context.Context, c Config, wrap func(driver.Connector) driver.C
 	default:
 		return nil, fmt.Errorf("open the database: there is no driver %q; use mysql or sqlite", c.Database.Driver)
 	}
+	s.asked = s.gathers()
 	s.db.SetMaxOpenConns(s.connections())
 	s.db.SetMaxIdleConns(s.connections())
 	s.db.SetConnMaxLifetime(10 * time.Minute) // so that load comes back to a server that was away

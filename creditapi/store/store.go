@@ -43,6 +43,7 @@ type Store struct {
 	config   Config
 	writer   chan struct{} // SQLite has one writer: ours queue here, in turn; else nil
 	templates
+	asked map[string]*gather[found] // for accounts, by each kind of name
 
 	countsNodes atomic.Bool // see CountNodes
 
