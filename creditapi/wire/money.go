@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -68,11 +69,19 @@ func (m Money) Whole() int64 { return int64(m) / moneyScale }
 
 // String writes the amount with five decimals.
 func (m Money) String() string {
-	sign, units := "", uint64(m)
+	return string(m.append(nil))
+}
+
+func (m Money) append(text []byte) []byte {
+	units := uint64(m)
 	if m < 0 {
-		sign, units = "-", -units
+		text, units = append(text, '-'), -units
 	}
-	return fmt.Sprintf("%s%d.%05d", sign, units/moneyScale, units%moneyScale)
+	text = strconv.AppendUint(text, units/moneyScale, 10)
+	point := len(text)
+	text = strconv.AppendUint(text, moneyScale+units%moneyScale, 10) // a 1 and five digits
+	text[point] = '.'
+	return text
 }
 
 // Add returns m + o, or ErrMoneyRange.
@@ -117,7 +126,7 @@ func (m Money) Cmp(o Money) int {
 
 // MarshalText writes the amount as String does. It makes JSON carry money as
 // a string.
-func (m Money) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+func (m Money) MarshalText() ([]byte, error) { return m.append(make([]byte, 0, 17)), nil }
 
 // UnmarshalText reads what ParseMoney reads.
 func (m *Money) UnmarshalText(text []byte) error {
