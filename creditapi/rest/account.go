@@ -70,7 +70,7 @@ func unclean(fields ...field) []error {
 // credits registers the two resources of the paper.
 func (a *API) credits() {
 	register(a, operation{
-		id: "get-credit", method: http.MethodGet, path: "/v1/accounts/{account}/credit",
+		id: "get-credit", method: http.MethodGet, path: creditPath,
 		summary: "An account's credit, and what it could earn",
 		text: "Answers whether a call of this account to the destination may start, and if it may not, " +
 			"whether an ad can be offered. Nothing is changed.",
@@ -78,7 +78,7 @@ func (a *API) credits() {
 		codes: []wire.Code{wire.AccountNotFound, wire.AccountAmbiguous},
 	}, a.getCredit)
 	register(a, operation{
-		id: "add-credit", method: http.MethodPost, path: "/v1/accounts/{account}/credit",
+		id: "add-credit", method: http.MethodPost, path: creditPath,
 		summary: "Add credit by hand",
 		text: "Adds the amount exactly once for each Idempotency-Key: the same request again answers the same entry; " +
 			"another request with the same key is refused.",

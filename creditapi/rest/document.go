@@ -60,8 +60,8 @@ func (a *API) documents() {
 			if policy != "" {
 				w.Header().Set("Content-Security-Policy", policy)
 			}
-			if _, err := w.Write(*body); err != nil { // the client is gone
-				a.log.DebugContext(r.Context(), "an answer could not be written", "error", err)
+			if _, err := w.Write(*body); err != nil {
+				a.unwritten(r, err)
 			}
 		}
 	}

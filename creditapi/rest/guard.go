@@ -78,14 +78,25 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// standing headers are the same on every answer. Their values are shared: they are
+// replaced, never appended to.
+var standing = [...]struct {
+	name  string
+	value []string
+}{
+	{"Cache-Control", []string{"no-store"}},
+	{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}},
+	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+	{"Referrer-Policy", []string{"no-referrer"}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"X-Frame-Options", []string{"DENY"}}, // for browsers that know no frame-ancestors
+}
+
 // headers are on every answer; the page for people widens the policy.
 func headers(h http.Header, r *http.Request) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY") // for browsers that know no frame-ancestors
+	for _, header := range standing {
+		h[header.name] = header.value
+	}
 	if r.TLS != nil {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
@@ -152,10 +163,9 @@ func (a *API) account(w *response, r *http.Request, rec *record) {
 	case route == "GET /healthz", route == "GET /readyz", route == "GET /metrics":
 		level = slog.LevelDebug
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 13), // all that there can be
 		slog.String("route", route), slog.Int("status", status),
-		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request", rec.id),
-	}
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request", rec.id))
 	add := func(name, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(name, value))
@@ -192,12 +202,15 @@ func routeOf(r *http.Request) string {
 
 // masked is an account's name as the log may show it.
 func (a *API) masked(account string) string {
-	account = strings.Map(func(r rune) rune {
-		if !printable(string(r)) { // slog quotes some of them, and DEL not
-			return '?'
-		}
-		return r
-	}, account[:min(len(account), 60)])
+	account = account[:min(len(account), 60)]
+	if !clean(account) {
+		account = strings.Map(func(r rune) rune {
+			if !printable(string(r)) { // slog quotes some of them, and DEL not
+				return '?'
+			}
+			return r
+		}, account)
+	}
 	if a.options.LogNumbers {
 		return account
 	}

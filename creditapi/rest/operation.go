@@ -70,9 +70,7 @@ func register[I, O any](a *API, o operation, handler func(context.Context, *I) (
 			// will ask again, and must not find the same work cut short each time.
 			ctx = context.WithoutCancel(ctx)
 		}
-		ctx, cancel := context.WithTimeout(ctx, deadline)
-		defer cancel()
-		output, err := handler(ctx, input)
+		output, err := within(ctx, input, handler)
 		if err != nil {
 			p := problemOf(err)
 			recordOf(ctx).failed(p.Code, err)
@@ -83,6 +81,13 @@ func register[I, O any](a *API, o operation, handler func(context.Context, *I) (
 	for status := range o.answers { // huma describes the body of one status
 		op.Responses[strconv.Itoa(status)].Content = op.Responses[strconv.Itoa(o.status)].Content
 	}
+}
+
+// within runs a handler with the deadline of a request.
+func within[I, O any](ctx context.Context, input *I, handler func(context.Context, *I) (*O, error)) (*O, error) {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	return handler(ctx, input)
 }
 
 // plain adds a route that writes its own answer, and describes it.

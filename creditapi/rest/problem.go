@@ -69,9 +69,14 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
 		_, err = w.Write(append(body, '\n'))
 	}
-	if err != nil { // the client is gone
-		a.log.DebugContext(r.Context(), "an answer could not be written", "error", err)
+	if err != nil {
+		a.unwritten(r, err)
 	}
+}
+
+// unwritten notes that the client has gone.
+func (a *API) unwritten(r *http.Request, err error) {
+	a.log.DebugContext(r.Context(), "an answer could not be written", "error", err)
 }
 
 // huma makes its errors by package variables, so they are set once and for all

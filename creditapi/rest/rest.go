@@ -80,13 +80,20 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.guard(w, r, a.route)
 }
 
-// route finds the handler. The router's own answers (not found, wrong method,
-// redirects to a cleaner path) become problems.
+// route answers a request for a name of ours.
 func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	if err := a.hostError(r); err != nil {
 		a.fail(w, r, err)
 		return
 	}
+	if !a.check(w, r) {
+		a.dispatch(w, r)
+	}
+}
+
+// dispatch lets the router find the handler. Its own answers (not found, wrong
+// method, redirects to a cleaner path) become problems.
+func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 	handler, pattern := a.mux.Handler(r)
 	var probe routerAnswer
 	if pattern == "" {
