@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -20,7 +18,6 @@ import (
 	"adcredit/creditapi/credit"
 	"adcredit/creditapi/rest"
 	"adcredit/creditapi/store"
-	"adcredit/etc"
 )
 
 // sweepEvery is how often each server finishes what others left open.
@@ -52,7 +49,9 @@ one A2Billing database.
 
 // serve runs until ctx ends, and reads its certificate again at each hup.
 func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Store, hup <-chan os.Signal) error {
-	log := logger(c, e.stderr)
+	logs := newLogs(c, e.stderr)
+	defer logs.lines.flush()
+	log := logs.log
 	slog.SetDefault(log)
 	certificate, err := loadTLS(c)
 	if err != nil {
@@ -64,7 +63,7 @@ func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Stor
 			return err
 		}
 	}
-	api := rest.New(service, rest.Options{Version: version, Hosts: c.AllowedHosts(), LogNumbers: c.LogNumbers, Log: log})
+	api := rest.New(service, rest.Options{Version: version, Hosts: c.AllowedHosts(), LogNumbers: c.LogNumbers, Log: logs.requests})
 	servers, err := listen(ctx, c, api, certificate, log)
 	if err != nil {
 		return err
@@ -206,16 +205,4 @@ func policy(c *config.Config) credit.Policy {
 		Node:       credit.NodeLimits{Open: c.NodeOpenListens, PerMinute: c.NodeRewardsPerMinute, PerDay: c.NodeRewardsPerDay},
 		LatePerDay: c.LatePerDay, LateAlarm: c.LateAlarm, Location: c.Location(), Language: c.Language,
 	}
-}
-
-func logger(c *config.Config, w io.Writer) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		panic(fmt.Sprint("the configuration was not checked: ", err))
-	}
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: etc.LogAttr(c.LogNumbers)}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }
