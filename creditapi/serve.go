@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +20,12 @@ import (
 	"adcredit/creditapi/rest"
 	"adcredit/creditapi/store"
 )
+
+// gcPercent is how far the heap may grow before rubbish is collected, in percent of
+// what lives on. That is some MB here, while requests leave 8 KB each: at the
+// runtime's 100 it is collected ten times a second under load, for a fifth of the
+// memory (12 MB).
+const gcPercent = 400
 
 // sweepEvery is how often each server finishes what others left open.
 const sweepEvery = 10 * time.Second
@@ -49,6 +56,9 @@ one A2Billing database.
 
 // serve runs until ctx ends, and reads its certificate again at each hup.
 func (e *environment) serve(ctx context.Context, c *config.Config, s *store.Store, hup <-chan os.Signal) error {
+	if e.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	logs := newLogs(c, e.stderr)
 	defer logs.lines.flush()
 	log := logs.log
