@@ -3,7 +3,9 @@
 package store
 
 import (
+	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +42,7 @@ func TestServers(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, serverFor){
 			"logged as A2Billing does": testLogAsA2Billing, "serial stays": testSerialStays, "apply fails": testApplyFails,
 			"right missing": testRightMissing, "convert": testConvert, "schema": testSchema, "hints": testOpenHints,
-			"over TCP": testTCP, "read-only": testReadOnly,
+			"over TCP": testTCP, "read-only": testReadOnly, "accounts by index": testAccountsByIndex,
 			"killed after record": testServerKilledAfterRecord, "killed under load": testServerKilledUnderLoad,
 		} {
 			t.Run(kind+"/"+name, func(t *testing.T) { test(t, on) })
@@ -66,6 +68,68 @@ func testTCP(t *testing.T, on serverFor) {
 			t.Error(err)
 		}
 	}
+}
+
+// Accounts are found by an index, however many are asked for together.
+func testAccountsByIndex(t *testing.T, on serverFor) {
+	for _, engine := range []lab.Engine{lab.MyISAM, lab.AllInnoDB} {
+		w := openLab(t, on(t, engine), engine)
+		const numbers = ` WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT `
+		w.database.Exec(t, `SET sql_mode = ''; INSERT INTO cc_card (username, useralias)`+numbers+`7000000000 + i, 20000 + i FROM n`)
+		w.database.Exec(t, `INSERT INTO cc_callerid (cid, id_cc_card)`+numbers+`221780000000 + i, 10 + i FROM n`)
+		w.database.Exec(t, `ANALYZE TABLE cc_card, cc_callerid`)
+		for kind, template := range accountsBy {
+			for _, statement := range sized(template) {
+				args := make([]any, strings.Count(statement, "?"))
+				for i := range args {
+					args[i] = fmt.Sprint(20001 + 7*i)
+				}
+				for table, access := range w.explain(t, statement, args...) {
+					if access == "ALL" || access == "index" {
+						t.Errorf("%s: %d by %q: %s is read by %s", engine, len(args), kind, table, access)
+					}
+				}
+			}
+		}
+	}
+}
+
+// explain says how each table is to be read.
+func (w *labWorld) explain(t *testing.T, template string, args ...any) map[string]string {
+	t.Helper()
+	statement, values := w.pool().statement(template, args)
+	rows, err := w.db.QueryContext(t.Context(), "EXPLAIN "+statement, values...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	access := map[string]string{}
+	for rows.Next() {
+		var table, how sql.NullString
+		into := make([]any, len(columns))
+		for i, column := range columns {
+			switch into[i] = new(any); column {
+			case "table":
+				into[i] = &table
+			case "type":
+				into[i] = &how
+			}
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(table.String, "<") { // derived ones are as long as the list
+			access[table.String] = how.String
+		}
+	}
+	if err := rows.Err(); err != nil || len(access) == 0 {
+		t.Fatalf("%s: %v, %v", statement, access, err)
+	}
+	return access
 }
 
 // A server that went read-only, as the old primary after a fail-over does, is
