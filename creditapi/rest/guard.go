@@ -163,6 +163,10 @@ func (a *API) account(w *response, r *http.Request, rec *record) {
 	case route == "GET /healthz", route == "GET /readyz", route == "GET /metrics":
 		level = slog.LevelDebug
 	}
+	log := a.log.Handler()
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
 	attrs := append(make([]slog.Attr, 0, 13), // all that there can be
 		slog.String("route", route), slog.Int("status", status),
 		slog.Float64("duration_ms", float64(took.Microseconds())/1000), slog.String("request", rec.id))
@@ -182,7 +186,10 @@ func (a *API) account(w *response, r *http.Request, rec *record) {
 	if rec.cause != nil && (status >= 500 || hasCause(rec.cause)) {
 		attrs = append(attrs, slog.Any("cause", rec.cause))
 	}
-	a.log.LogAttrs(r.Context(), level, "request", attrs...)
+	// As a slog.Logger does it, but for looking where in the program we are.
+	line := slog.NewRecord(rec.start.Add(took), level, "request", 0)
+	line.AddAttrs(attrs...)
+	_ = log.Handle(r.Context(), line) // a log that can't be written can't be told of
 }
 
 // hasCause reports whether a *wire.Error wraps something that only the log may say.

@@ -28,6 +28,22 @@ type metrics struct {
 	sweeps   prometheus.Counter
 	odd      *prometheus.CounterVec
 	counted  recent
+
+	mu       sync.Mutex
+	answered map[answered]series
+}
+
+// answered is what requests are counted by.
+type answered struct {
+	route  string
+	status int
+}
+
+// series are the figures of such requests. They are kept, as to find them by their
+// labels takes longer than to count; there are as many as routes and statuses.
+type series struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
 }
 
 func newMetrics(way func() credit.Way) *metrics {
@@ -36,6 +52,7 @@ func newMetrics(way func() credit.Way) *metrics {
 	}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
+		answered: map[answered]series{},
 		requests: counter("http_requests_total", "Requests answered.", "route", "status"),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "creditapi_http_request_duration_seconds", Help: "Time to answer a request.",
@@ -71,11 +88,23 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) request(route string, status int, took time.Duration, code wire.Code) {
-	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
-	m.duration.WithLabelValues(route).Observe(took.Seconds())
+	of := m.seriesOf(answered{route, status})
+	of.requests.Inc()
+	of.duration.Observe(took.Seconds())
 	if code != "" && code != wire.InDoubt {
 		m.refusals.WithLabelValues(string(code)).Inc()
 	}
+}
+
+func (m *metrics) seriesOf(a answered) series {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	of, known := m.answered[a]
+	if !known {
+		of = series{m.requests.WithLabelValues(a.route, strconv.Itoa(a.status)), m.duration.WithLabelValues(a.route)}
+		m.answered[a] = of
+	}
+	return of
 }
 
 // listen counts an outcome of a listen once, however often it is answered.
