@@ -150,22 +150,24 @@ func sized(template string) (statements []string) {
 	return statements
 }
 
-// readAccounts answers for each name.
+// readAccounts answers for each name. Where there are fewer than the statement is
+// for, the last one stands for those that lack; where it searches by several kinds
+// of names, all stand there for each.
 func (s *Store) readAccounts(ctx context.Context, statements []string, names []string) ([]found, error) {
-	statement := statements[bits.Len(uint(len(names)-1))]
+	size := bits.Len(uint(len(names) - 1))
+	statement := statements[size]
 	args := make([]any, strings.Count(statement, "?"))
-	size := 1 << bits.Len(uint(len(names)-1))
 	for i := range args {
-		args[i] = names[min(i%size, len(names)-1)]
+		args[i] = names[min(i%(1<<size), len(names)-1)]
 	}
 	answers := make([]found, len(names))
 	err := s.pool().each(ctx, func(scan func(...any) error) error {
-		found, a, err := s.scanAccount(scan)
-		if found == "" && err != nil {
+		name, a, err := s.scanAccount(scan)
+		if name == "" && err != nil {
 			return err
 		}
-		for i, name := range names {
-			if name == found { // what can't be read of one account is no other's matter
+		for i := range names {
+			if names[i] == name { // what can't be read of one account is no other's matter
 				answers[i].add(a, err)
 			}
 		}

@@ -242,8 +242,11 @@ func refuse(code wire.Code, detail string) error { return &wire.Error{Code: code
 
 // fail says what failed. What may be shown outside stays as it is.
 func (s *Store) fail(what string, err error) error {
+	if err == nil {
+		return nil
+	}
 	var shown *wire.Error
-	if err == nil || errors.As(err, &shown) {
+	if errors.As(err, &shown) {
 		return err
 	}
 	err = fmt.Errorf("%s: %w", what, err)
