@@ -36,7 +36,9 @@ func newLogs(c *config.Config, w io.Writer) logs {
 	h := handler{Handler: write(slog.HandlerOptions{}), masking: write(slog.HandlerOptions{ReplaceAttr: etc.LogAttr(c.LogNumbers)}), lines: l}
 	h.urgent = level
 	log := slog.New(h)
-	h.urgent = slog.LevelWarn
+	if level > slog.LevelDebug { // who looks for a fault wants to see them come
+		h.urgent = slog.LevelWarn
+	}
 	return logs{log, slog.New(h), l}
 }
 

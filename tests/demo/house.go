@@ -47,7 +47,7 @@ func build(ctx context.Context, bin, dir string, show *screen) (*house, error) {
 	if err := os.WriteFile(h.path("adcredit.toml"), []byte(conf), 0o600); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(h.path("creditapi.toml"), []byte("log_format = \"json\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(h.path("creditapi.toml"), []byte("log_format = \"json\"\nlog_level = \"debug\"\n"), 0o600); err != nil {
 		return nil, err
 	}
 	show.title("adcredit: credit for listening")
