@@ -65,9 +65,15 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 	return s.ExecContext(ctx, args)
 }
 
+// Errors of a server that can't prepare a statement, and has done nothing else. Any
+// other may have ended the transaction: what runs after it would stand alone.
+const (
+	errUnsupportedPS = 1295 // ER_UNSUPPORTED_PS
+	errPreparedFull  = 1461 // ER_MAX_PREPARED_STMT_COUNT_REACHED
+)
+
 // prepared is the statement ready to run; nil when it is to be sent as text: one
-// without parameters, of which most run once, and one that the server won't
-// prepare, so that its error is about what was to be done.
+// without parameters, of which most run once, and one that the server can't prepare.
 func (c *conn) prepared(ctx context.Context, query string, parameters int) (preparedStmt, error) {
 	if s, ok := c.statements[query]; ok {
 		return s, nil
@@ -77,7 +83,7 @@ func (c *conn) prepared(ctx context.Context, query string, parameters int) (prep
 	}
 	s, err := c.PrepareContext(ctx, query)
 	var refused *mysql.MySQLError
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && (refused.Number == errUnsupportedPS || refused.Number == errPreparedFull) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
