@@ -81,8 +81,19 @@ type Outlook struct {
 type Completion struct {
 	ListenID string
 	Heard    wire.Heard
-	Late     bool // it comes from a spool: no clock can say that the ad was played
-	LatePer  int  // late ones of an account that are taken per day; 0: no cap
+	LatePer  int // late ones of an account that are taken per day; 0: no cap
+	// Judge is asked once, before anything changes, with the listen as it is: an
+	// error refuses the completion. Late is one that comes from a spool: no clock
+	// can say that the ad was played. nil takes any, in time.
+	Judge func(Listen) (late bool, err error)
+}
+
+// Judged asks Judge, if there is one.
+func (c Completion) Judged(l Listen) (late bool, err error) {
+	if c.Judge == nil {
+		return false, nil
+	}
+	return c.Judge(l)
 }
 
 // Abandonment is a listen that was not.

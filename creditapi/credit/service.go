@@ -198,13 +198,23 @@ func onWire(l Listen) wire.Listen {
 // Complete grants the reward of a listen that was heard to its end. A
 // completed one answers its grant again, whatever is said of it now.
 func (s *Service) Complete(ctx context.Context, node, id string, heard wire.Heard) (wire.Grant, error) {
-	listen, err := s.listenOf(ctx, node, id)
-	var entry Entry
-	if err == nil {
-		entry, err = s.complete(ctx, listen, heard)
-	}
+	var listen Listen
+	var late bool
+	entry, err := s.Store.Complete(ctx, Completion{ListenID: id, Heard: heard, LatePer: s.Policy.LatePerDay,
+		Judge: func(l Listen) (_ bool, err error) {
+			listen = s.timed(l)
+			late, err = s.judge(node, listen, heard)
+			return late, err
+		}})
 	if err != nil {
 		return wire.Grant{}, s.refused(ctx, refusal(node, listen, heard), err)
+	}
+	if listen.State == Started {
+		s.completed(node, late)
+	} else if listen.Heard.Endpos != heard.Endpos || listen.Heard.PlayedMS != heard.PlayedMS {
+		odd := refusal(node, listen, heard)
+		odd.Why = Changed
+		s.suspect(ctx, odd)
 	}
 	judged, err := s.after(ctx, entry)
 	if err != nil {
@@ -217,26 +227,16 @@ func (s *Service) Complete(ctx context.Context, node, id string, heard wire.Hear
 	}, nil
 }
 
-// complete judges a listen that has not ended, and grants.
-func (s *Service) complete(ctx context.Context, listen Listen, heard wire.Heard) (Entry, error) {
-	open := listen.State == Started
-	if open && !listen.Over {
-		if err := s.Policy.judge(listen, heard); err != nil {
-			return Entry{}, err
-		}
+// judge decides about a listen that has not ended; one that has is the store's to
+// answer.
+func (s *Service) judge(node string, l Listen, heard wire.Heard) (late bool, err error) {
+	if err := l.of(node); err != nil || l.State != Started {
+		return false, err
 	}
-	late := open && listen.late()
-	entry, err := s.Store.Complete(ctx, Completion{ListenID: listen.ID, Heard: heard, Late: late, LatePer: s.Policy.LatePerDay})
-	switch {
-	case err != nil:
-	case open:
-		s.completed(listen.Node, late)
-	case listen.Heard.Endpos != heard.Endpos || listen.Heard.PlayedMS != heard.PlayedMS:
-		odd := refusal(listen.Node, listen, heard)
-		odd.Why = Changed
-		s.suspect(ctx, odd)
+	if !l.Over {
+		err = s.Policy.judge(l, heard)
 	}
-	return entry, err
+	return l.late(), err
 }
 
 func refusal(node string, l Listen, heard wire.Heard) Refusal {
@@ -254,26 +254,31 @@ func (s *Service) after(ctx context.Context, e Entry) (wire.Credit, error) {
 
 // Abandon closes a listen that was not heard to its end.
 func (s *Service) Abandon(ctx context.Context, node, id string, a wire.Abandon) (wire.Abandoned, error) {
-	if _, err := s.listenOf(ctx, node, id); err != nil {
+	listen, err := s.Store.Listen(ctx, id)
+	if err == nil {
+		err = listen.of(node)
+	}
+	if err != nil {
 		return wire.Abandoned{}, err
 	}
-	err := s.Store.Abandon(ctx, Abandonment{ListenID: id, Abandon: a})
+	err = s.Store.Abandon(ctx, Abandonment{ListenID: id, Abandon: a})
 	return wire.Abandoned{ID: id, State: string(Abandoned)}, err
 }
 
-// listenOf reads a listen for its node; another node's is none of its business.
-func (s *Service) listenOf(ctx context.Context, node, id string) (Listen, error) {
-	listen, err := s.Store.Listen(ctx, id)
-	if err != nil {
-		return listen, err
+// of refuses a listen of another node: it is none of this one's business.
+func (l Listen) of(node string) error {
+	if l.Node != node {
+		return &wire.Error{Code: wire.Forbidden, Detail: "This listen was started by another node."}
 	}
-	if elapsed, known := s.timers.since(id, s.now()); known {
-		listen.Elapsed, listen.Timed = elapsed, true
+	return nil
+}
+
+// timed is the listen by our own clock, if it started here.
+func (s *Service) timed(l Listen) Listen {
+	if elapsed, known := s.timers.since(l.ID, s.now()); known {
+		l.Elapsed, l.Timed = elapsed, true
 	}
-	if listen.Node != node {
-		err = &wire.Error{Code: wire.Forbidden, Detail: "This listen was started by another node."}
-	}
-	return listen, err
+	return l
 }
 
 // Refill adds credit by hand: the same key with the same request does it once.

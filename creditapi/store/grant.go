@@ -23,8 +23,8 @@ import (
 //	log     the row of cc_logrefill, and applied -> logged
 //
 // Where the tables of A2Billing are transactional all three are one
-// transaction. Else each is atomic by itself, and what a crash of ours leaves
-// open is finished later.
+// transaction, and the row of a listen is written once, as they leave it. Else
+// each is atomic by itself, and what a crash of ours leaves open is finished later.
 
 // An entry is a row of the ledger with what the steps need.
 type entry struct {
@@ -47,82 +47,143 @@ func (q session) entry(ctx context.Context, id int64) (entry, error) {
 
 // Complete grants the reward of a listen, once.
 func (s *Store) Complete(ctx context.Context, c credit.Completion) (credit.Entry, error) {
-	var ended *listen
+	if err := plausible(c.ListenID); err != nil {
+		return credit.Entry{}, err
+	}
+	l, err := s.pool().listen(ctx, c.ListenID)
+	var late bool
+	if err == nil {
+		late, err = c.Judged(l.Listen)
+	}
+	if err != nil {
+		return credit.Entry{}, s.fail("complete a listen", err)
+	}
+	var ended bool // now, and not by an earlier request
 	e, err := s.book(ctx, booking{
 		record: func(q session, way credit.Way) (e entry, err error) {
-			e, ended, err = q.complete(ctx, way, c)
-			return e, err
+			if ended, err = q.end(ctx, l, c.Heard); err != nil {
+				return e, err
+			} else if !ended {
+				return q.endedBefore(ctx, l.ID)
+			}
+			if late {
+				if err := q.countLate(ctx, l, c.LatePer); err != nil {
+					return e, err
+				}
+			}
+			return q.grant(ctx, way, l)
 		},
 		last: func(q session) error {
-			if ended == nil { // by an earlier request
+			if !ended {
 				return nil
 			}
-			return q.leaveNode(ctx, *ended, 0)
+			return q.leaveNode(ctx, l, 0)
 		},
 	})
 	return e, s.fail("complete a listen", err)
 }
 
-// complete is the first step of a grant: it ends the listen, turns what was
-// held into spent and records the ledger's row. A completed listen answers the
-// row that it has, and is not among those that ended here.
-func (q session) complete(ctx context.Context, way credit.Way, c credit.Completion) (e entry, ended *listen, err error) {
-	if err := plausible(c.ListenID); err != nil {
-		return e, nil, err
-	}
+// end completes the listen and turns what it held into spent, unless it has ended
+// or its time is over. What it holds never changes, so that it is as it was read.
+func (q session) end(ctx context.Context, l listen, heard wire.Heard) (ended bool, err error) {
 	n, err := q.exec(ctx, `
 		UPDATE adcredit_listen SET state = 'completed', ended_at = {now}, playing_account = NULL, playing_call = NULL,
 			endpos = ?, played_ms = ?, heard_at = ?
 		WHERE id = ? AND state = 'started' AND expires_at > {now}`,
-		c.Heard.Endpos, c.Heard.PlayedMS, sane(c.Heard.HeardAt), c.ListenID)
-	if err != nil {
-		return e, nil, err
-	}
-	l, err := q.listen(ctx, c.ListenID)
-	if err != nil {
-		return e, nil, err
-	}
-	if n == 0 {
-		if l.State != credit.Completed {
-			return e, nil, gone(l)
-		}
-		e, err = q.scanEntry(q.row(ctx, entryColumns+`listen_id = ?`, l.ID))
-		return e, nil, err
-	}
-	if c.Late {
-		if ok, err := q.count(ctx, tally{int64(l.AccountID), l.day, 0, lates}, c.LatePer); err != nil {
-			return e, nil, err
-		} else if !ok {
-			return e, nil, errLateCapped
-		}
+		heard.Endpos, heard.PlayedMS, sane(heard.HeardAt), l.ID)
+	if err != nil || n == 0 {
+		return false, err
 	}
 	if l.dailyShard.Valid {
-		if err := q.spend(ctx, budget{l.campaign, l.day}, int(l.dailyShard.Int64), l.Reward); err != nil {
-			return e, nil, err
-		}
+		err = q.spend(ctx, budget{l.campaign, l.day}, int(l.dailyShard.Int64), l.Reward)
 	}
-	if err := q.spend(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward); err != nil {
-		return e, nil, err
+	if err == nil {
+		err = q.spend(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward)
 	}
-	e, err = q.recordGrant(ctx, way, l)
-	return e, &l, err
+	return err == nil, err
 }
 
-// recordGrant adds the ledger's row of a listen that ended now. What is in the row
-// is known then, its time too, and need not be read again.
-func (q session) recordGrant(ctx context.Context, way credit.Way, l listen) (e entry, err error) {
+// endedBefore is the entry of a listen that was completed, and an error for one
+// that ended otherwise.
+func (q session) endedBefore(ctx context.Context, id string) (entry, error) {
+	l, err := q.listen(ctx, id)
+	if err == nil && l.State != credit.Completed {
+		err = gone(l)
+	}
+	if err != nil {
+		return entry{}, err
+	}
+	return q.scanEntry(q.row(ctx, entryColumns+`listen_id = ?`, id))
+}
+
+// countLate counts a listen among those of its account and day that came late.
+func (q session) countLate(ctx context.Context, l listen, limit int) error {
+	ok, err := q.count(ctx, tally{int64(l.AccountID), l.day, 0, lates}, limit)
+	if err == nil && !ok {
+		err = errLateCapped
+	}
+	return err
+}
+
+// grant is the first step of a grant, of a listen that ended now. In the
+// transaction way nobody sees what comes between the steps, so all three are made
+// here, and the ledger's row is written once, as they leave it. Where the account
+// can't take the credit nothing is made but the first step, and the second one
+// will find out why.
+func (q session) grant(ctx context.Context, way credit.Way, l listen) (entry, error) {
+	e := grantOf(l)
+	if way == credit.Stock {
+		return q.recordGrant(ctx, way, l, e)
+	}
+	credited, err := q.pay(ctx, e)
+	if err != nil {
+		return e, err
+	}
+	if !credited {
+		return q.recordGrant(ctx, way, l, e)
+	}
+	e.State = credit.Logged
+	e, err = q.recordGrant(ctx, way, l, e)
+	if err == nil {
+		_, err = q.exec(ctx, `INSERT INTO cc_logrefill (date, credit, card_id, description, refill_type) VALUES ({now}, {money}, ?, ?, 0)`,
+			e.Amount, int64(e.AccountID), e.description())
+	}
+	return e, err
+}
+
+// pay adds the entry's amount to the account, where there is one that can take it.
+func (q session) pay(ctx context.Context, e entry) (bool, error) {
+	n, err := q.exec(ctx, `UPDATE cc_card SET credit = credit + {money} WHERE id = ?`, e.Amount, int64(e.AccountID))
+	if err != nil && q.dialect.meaning(err) == outOfRange {
+		return false, nil
+	}
+	return n == 1, err
+}
+
+// grantOf is what the ledger will say of a listen that ended now.
+func grantOf(l listen) entry {
+	return entry{Entry: credit.Entry{
+		ListenID: l.ID, AccountID: l.AccountID, Amount: l.Reward, State: credit.Pending, Node: l.Node,
+		Reason: "ad " + l.Campaign + ", listen " + l.ID, CreatedAt: l.read,
+	}}
+}
+
+// recordGrant adds the ledger's row of a listen, pending or logged.
+func (q session) recordGrant(ctx context.Context, way credit.Way, l listen, e entry) (entry, error) {
 	epoch, err := q.epoch(ctx, way)
 	if err != nil {
 		return e, err
 	}
-	e.Entry = credit.Entry{
-		ListenID: l.ID, AccountID: l.AccountID, Amount: l.Reward, State: credit.Pending, Node: l.Node,
-		Reason: "ad " + l.Campaign + ", listen " + l.ID, CreatedAt: *l.ended,
+	var done *time.Time
+	if e.State == credit.Logged {
+		done = &e.CreatedAt
 	}
 	e.ID, err = q.insert(ctx, `
-		INSERT INTO adcredit_ledger (listen_id, account_id, card, amount, state, epoch, logrefill_after, node, reason, campaign_id, created_at)
-		VALUES (?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, ?, ?)`,
-		e.ListenID, int64(e.AccountID), l.card, e.Amount, epoch, e.Node, e.Reason, l.campaign, e.CreatedAt)
+		INSERT INTO adcredit_ledger (listen_id, account_id, card, amount, state, epoch, logrefill_after, node, reason, campaign_id,
+			created_at, applied_at, logged_at)
+		VALUES (?, ?, ?, {money}, ?, ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, ?, ?, ?, ?)`,
+		e.ListenID, int64(e.AccountID), l.card, e.Amount, string(e.State), epoch, e.Node, e.Reason, l.campaign,
+		e.CreatedAt, done, done)
 	return e, err
 }
 
@@ -399,15 +460,19 @@ func (q session) insertRefill(ctx context.Context, e entry, ahead int) error {
 	if ahead > 0 {
 		column, id = "id, ", fmt.Sprintf("(SELECT COALESCE(MAX(id), 0) + %d FROM cc_logrefill), ", ahead)
 	}
-	key := fmt.Sprintf("adcredit %d:", e.ID)
 	_, err := q.exec(ctx, `
 		INSERT INTO cc_logrefill (`+column+`date, credit, card_id, description, refill_type)
 		SELECT `+id+`{now}, l.amount, l.account_id, ?, 0 FROM adcredit_ledger l
 		WHERE l.id = ? AND NOT EXISTS (SELECT 1 FROM cc_logrefill r
 			WHERE r.id > l.logrefill_after AND r.card_id = l.account_id AND r.description LIKE ?)`,
-		key+" "+plain(e.Reason), e.ID, key+"%")
+		e.description(), e.ID, e.mark()+"%")
 	return err
 }
+
+// mark tells the rows of cc_logrefill that are ours.
+func (e entry) mark() string { return fmt.Sprintf("adcredit %d:", e.ID) }
+
+func (e entry) description() string { return e.mark() + " " + plain(e.Reason) }
 
 // plain replaces what A2Billing's utf8mb3 columns can't hold.
 func plain(s string) string {

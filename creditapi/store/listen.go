@@ -21,13 +21,13 @@ type listen struct {
 	minute     int64 // of its start, since 1970
 	shard      int
 	dailyShard sql.NullInt64
-	ended      *time.Time
+	read       time.Time // when all this was read, by the database's clock
 }
 
 const listenColumns = `l.id, l.state, l.account_id, l.node, l.digest, l.card, l.reward,
 	{since l.started_at}, CASE WHEN l.expires_at <= {now} THEN 1 ELSE 0 END, l.campaign_id, l.day, {minute l.started_at}, l.budget_shard, l.daily_shard,
 	COALESCE(l.endpos, 0), COALESCE(l.played_ms, 0), c.name, a.id, a.language, a.sound, a.rate_hz, a.samples,
-	COALESCE(t.at_ms, 0), COALESCE(t.digit, ''), l.ended_at
+	COALESCE(t.at_ms, 0), COALESCE(t.digit, ''), {now}
 	FROM adcredit_listen l JOIN adcredit_campaign c ON c.id = l.campaign_id JOIN adcredit_ad a ON a.id = l.ad_id
 		LEFT JOIN adcredit_attention t ON t.listen_id = l.id`
 
@@ -36,7 +36,7 @@ func (s *Store) scanListen(row *sql.Row) (l listen, err error) {
 	err = row.Scan(&l.ID, &l.State, &l.AccountID, &l.Node, &l.digest, &l.card, s.dialect.money(&l.Reward),
 		&elapsed, &l.Over, &l.campaign, &l.day, &l.minute, &l.shard, &l.dailyShard,
 		&l.Heard.Endpos, &l.Heard.PlayedMS, &l.Campaign, &l.Ad.ID, &l.Ad.Language, &l.Ad.Sound, &l.Ad.RateHz, &l.Ad.Samples,
-		&l.Attention.AtMS, &l.Attention.Digit, instantOrNil(&l.ended))
+		&l.Attention.AtMS, &l.Attention.Digit, instant(&l.read))
 	l.Elapsed = time.Duration(elapsed) * time.Microsecond
 	return l, err
 }

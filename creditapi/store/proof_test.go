@@ -21,7 +21,7 @@ var proofParts = []part{
 // late is a completion that waited in a spool, where two a day are taken.
 func late(id string) credit.Completion {
 	c := heard(id)
-	c.Late, c.LatePer = true, 2
+	c.LatePer, c.Judge = 2, func(credit.Listen) (bool, error) { return true, nil }
 	return c
 }
 

@@ -35,7 +35,13 @@ func (w *world) stopAfter(t *testing.T, steps int, id string) (e entry) {
 		}
 	}
 	err := w.tx(t.Context(), func(q session) (err error) {
-		e, _, err = q.complete(t.Context(), way, heard(id))
+		l, err := q.listen(t.Context(), id)
+		if err == nil {
+			_, err = q.end(t.Context(), l, heard(id).Heard)
+		}
+		if err == nil {
+			e, err = q.recordGrant(t.Context(), way, l, grantOf(l))
+		}
 		return err
 	})
 	if err == nil && steps >= 2 {

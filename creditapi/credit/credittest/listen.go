@@ -248,6 +248,10 @@ func (m *Memory) Complete(ctx context.Context, c credit.Completion) (credit.Entr
 	if err != nil {
 		return credit.Entry{}, err
 	}
+	late, err := c.Judged(m.read(l))
+	if err != nil {
+		return credit.Entry{}, err
+	}
 	if l.State == credit.Started && m.now().After(l.until) {
 		m.close(l, credit.Lapsed)
 	}
@@ -263,19 +267,19 @@ func (m *Memory) Complete(ctx context.Context, c credit.Completion) (credit.Entr
 			}
 		}
 	}
-	if c.Late && c.LatePer > 0 {
-		late := 0
+	if late && c.LatePer > 0 {
+		before := 0
 		for _, other := range m.listens {
 			if other.late && other.AccountID == l.AccountID && other.day == l.day {
-				late++
+				before++
 			}
 		}
-		if late >= c.LatePer {
+		if before >= c.LatePer {
 			return credit.Entry{}, refuse(wire.LateCapped, "Too many listens of this account came late that day.")
 		}
 	}
 	m.close(l, credit.Completed)
-	l.late, l.Heard = c.Late, c.Heard
+	l.late, l.Heard = late, c.Heard
 	return m.pay(credit.Entry{ListenID: l.ID, AccountID: l.AccountID, Amount: l.Reward, Node: l.Node, Reason: "ad " + l.Campaign})
 }
 
