@@ -155,23 +155,9 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 		parts = append(parts, "icid="+req.ICID)
 	}
 	digest := digestOf(parts...)
-	if listen, err := s.Store.Started(ctx, node, key, digest); err != nil {
-		return wire.Listen{}, err
-	} else if listen != nil {
-		return onWire(*listen), nil
-	}
-	account, err := s.Store.Account(ctx, ref)
+	account, err := s.listener(ctx, ref, req.Destination)
 	if err != nil {
-		return wire.Listen{}, err
-	}
-	judged, err := s.judgeAccount(ctx, account)
-	if err != nil {
-		return wire.Listen{}, err
-	}
-	if reason, err := s.noOffer(ctx, account, judged, req.Destination); err != nil {
-		return wire.Listen{}, err
-	} else if reason != "" {
-		return wire.Listen{}, &wire.Error{Code: reason, Detail: "No ad is offered for this call."}
+		return s.startedBefore(ctx, node, key, digest, err)
 	}
 	n := s.newListen(account, req.Language)
 	n.Key, n.Digest, n.Node = key, digest, node
@@ -185,6 +171,36 @@ func (s *Service) Start(ctx context.Context, node, key string, req wire.StartLis
 	}
 	s.timers.start(listen.ID, s.now())
 	return onWire(listen), nil
+}
+
+// listener is the account, if it may be offered an ad.
+func (s *Service) listener(ctx context.Context, ref Ref, destination string) (Account, error) {
+	account, err := s.Store.Account(ctx, ref)
+	if err != nil {
+		return account, err
+	}
+	judged, err := s.judgeAccount(ctx, account)
+	if err != nil {
+		return account, err
+	}
+	reason, err := s.noOffer(ctx, account, judged, destination)
+	if err == nil && reason != "" {
+		err = &wire.Error{Code: reason, Detail: "No ad is offered for this call."}
+	}
+	return account, err
+}
+
+// startedBefore answers a start that is refused now: what stands in the way may
+// not have when its key came first. Where nothing does, the store knows the key.
+func (s *Service) startedBefore(ctx context.Context, node, key, digest string, refused error) (wire.Listen, error) {
+	listen, err := s.Store.Started(ctx, node, key, digest)
+	switch {
+	case err != nil:
+		return wire.Listen{}, err
+	case listen == nil:
+		return wire.Listen{}, refused
+	}
+	return onWire(*listen), nil
 }
 
 func onWire(l Listen) wire.Listen {
