@@ -146,5 +146,6 @@ func (q session) giveBack(ctx context.Context, l listen) error {
 	if err := q.release(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward); err != nil {
 		return err
 	}
+	q.usages.add(l.campaign, -l.Reward)
 	return q.leaveNode(ctx, l, l.Reward)
 }

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"math/bits"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,8 +15,7 @@ import (
 	"adcredit/creditapi/wire"
 )
 
-// A candidate is a campaign that could play to the account now, and the ad
-// that it would play.
+// A candidate is a campaign that could play to the account now.
 type candidate struct {
 	id          int64
 	name        string
@@ -26,8 +25,7 @@ type candidate struct {
 	dailyBudget wire.Money
 	dayFunded   bool // the rows of today's budget exist
 	perDay      int
-	today       int // listens of this account
-	ads         []credit.Ad
+	today       int // listens of this account, where that matters
 }
 
 func (c candidate) capped() bool { return c.perDay > 0 && c.today >= c.perDay }
@@ -40,78 +38,143 @@ func before(a, b candidate) int {
 	return cmp.Or(cmp.Compare(ahi, bhi), cmp.Compare(alo, blo), cmp.Compare(a.id, b.id))
 }
 
-// candidates reads the campaigns that fit in an order, and the ads of each in
-// the caller's language, or if there are none in no language.
-func (q session) candidates(ctx context.Context, n credit.NewListen) ([]candidate, error) {
-	var all []candidate
-	err := q.each(ctx, func(scan func(...any) error) error {
+// candidates reads the campaigns that may play now and have an ad for the caller,
+// whether or not their budgets have room.
+func (q session) candidates(ctx context.Context, n credit.NewListen) (all []candidate, err error) {
+	err = q.each(ctx, func(scan func(...any) error) error {
 		var c candidate
-		var ad credit.Ad
-		err := scan(&c.id, &c.name, q.dialect.money(&c.reward), q.dialect.money(&c.budget), q.dialect.money(&c.used),
-			q.dialect.money(&c.dailyBudget), &c.dayFunded, &c.perDay, &c.today,
-			&ad.ID, &ad.Language, &ad.Sound, &ad.RateHz, &ad.Samples)
-		if last := len(all) - 1; last >= 0 && all[last].id == c.id {
-			if all[last].ads[0].Language == ad.Language { // those in the language come first
-				all[last].ads = append(all[last].ads, ad)
-			}
-			return err
-		}
-		c.ads = []credit.Ad{ad}
+		err := scan(&c.id, &c.name, q.dialect.money(&c.reward), q.dialect.money(&c.budget), q.dialect.money(&c.dailyBudget), &c.perDay, &c.today)
 		all = append(all, c)
 		return err
-	}, `SELECT c.id, c.name, c.reward, c.budget, c.used, c.daily_budget,
-			CASE WHEN c.day_room IS NULL THEN 0 ELSE 1 END, c.per_day, c.today, a.id, a.language, a.sound, a.rate_hz, a.samples
-		FROM (
-			SELECT c.id, c.name, c.reward, c.budget, c.daily_budget, c.per_day,
-				(SELECT SUM(held + spent) FROM adcredit_budget WHERE campaign_id = c.id AND day = 0) AS used,
-				(SELECT MAX(amount - held - spent) FROM adcredit_budget WHERE campaign_id = c.id AND day = 0) AS room,
-				(SELECT MAX(amount - held - spent) FROM adcredit_budget WHERE campaign_id = c.id AND day = ?) AS day_room,
-				COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = c.id AND kind = 'listen'), 0) AS today
-			FROM adcredit_campaign c
-			WHERE c.state = 'active' AND (c.starts_at IS NULL OR c.starts_at <= {now}) AND (c.ends_at IS NULL OR c.ends_at > {now})
-				AND c.from_minute <= ? AND c.to_minute > ?
-		) c JOIN adcredit_ad a ON a.campaign_id = c.id AND a.language IN (?, '')
-		WHERE c.room >= c.reward AND (c.daily_budget = 0 OR c.day_room IS NULL OR c.day_room >= c.reward)
-		ORDER BY c.id, a.language DESC, a.id`,
-		n.Day, int64(n.AccountID), n.Day, n.Minute, n.Minute, n.Language)
-	slices.SortFunc(all, before)
+	}, `SELECT c.id, c.name, c.reward, c.budget, c.daily_budget, c.per_day, CASE WHEN c.per_day > 0 THEN COALESCE(
+			(SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = c.id AND kind = 'listen'), 0) ELSE 0 END
+		FROM adcredit_campaign c
+		WHERE c.state = 'active' AND (c.starts_at IS NULL OR c.starts_at <= {now}) AND (c.ends_at IS NULL OR c.ends_at > {now})
+			AND c.from_minute <= ? AND c.to_minute > ?
+			AND EXISTS (SELECT 1 FROM adcredit_ad WHERE campaign_id = c.id AND language IN (?, ''))`,
+		int64(n.AccountID), n.Day, n.Minute, n.Minute, n.Language)
+	return all, err
+}
+
+// choose looks for campaigns that fit, by usages that are remembered if one of them
+// could play.
+func (q session) choose(ctx context.Context, n credit.NewListen, s *situation) (err error) {
+	if s.all, err = q.candidates(ctx, n); err != nil || len(s.all) == 0 {
+		return err
+	}
+	if of := q.usages.remembered(n.Day); of != nil {
+		s.fitting, s.remembered = fitting(s.all, of)
+		if open, _ := s.uncapped(); s.remembered && len(open) > 0 {
+			return nil
+		}
+	}
+	return q.chooseAnew(ctx, n, s)
+}
+
+// chooseAnew looks for campaigns that fit by usages as they are now.
+func (q session) chooseAnew(ctx context.Context, n credit.NewListen, s *situation) error {
+	of, err := q.readUsages(ctx, n.Day)
+	if err == nil {
+		s.fitting, _ = fitting(s.all, of)
+		s.remembered = false
+	}
+	return err
+}
+
+// ads are a campaign's in the caller's language, or if there are none those in no
+// language. What ads a campaign has never changes; it is remembered as long as what
+// A2Billing says, for somebody who changes it by hand.
+func (q session) ads(ctx context.Context, campaign int64, language string) (ads []credit.Ad, err error) {
+	known, _ := q.adsOf.Load(campaign)
+	all, ok := known.(campaignAds)
+	if !ok || q.now().Sub(all.at).Abs() >= fresh {
+		if all, err = q.readAds(ctx, campaign); err != nil {
+			return nil, err
+		}
+		q.adsOf.Store(campaign, all)
+	}
+	for _, want := range []string{language, ""} {
+		for _, ad := range all.ads {
+			if ad.Language == want {
+				ads = append(ads, ad)
+			}
+		}
+		if len(ads) > 0 {
+			return ads, nil
+		}
+	}
+	return nil, fmt.Errorf("campaign %d has no ad in %q or no language: its rows were changed by hand", campaign, language)
+}
+
+// campaignAds are all ads of one campaign as they were read.
+type campaignAds struct {
+	ads []credit.Ad
+	at  time.Time
+}
+
+func (q session) readAds(ctx context.Context, campaign int64) (campaignAds, error) {
+	all := campaignAds{at: q.now()}
+	err := q.each(ctx, func(scan func(...any) error) error {
+		var ad credit.Ad
+		err := scan(&ad.ID, &ad.Language, &ad.Sound, &ad.RateHz, &ad.Samples)
+		all.ads = append(all.ads, ad)
+		return err
+	}, `SELECT id, language, sound, rate_hz, samples FROM adcredit_ad WHERE campaign_id = ? ORDER BY id`, campaign)
 	return all, err
 }
 
 // A situation is what a listen would meet now.
 type situation struct {
-	playing int // of this account or call
-	stale   int // that have left their playing key behind
-	tooSoon bool
-	capped  bool
-	fitting []candidate // caps of the campaigns not looked at
+	playing    bool // a listen of this account or call
+	stale      bool // one has left its playing key behind
+	tooSoon    bool
+	capped     bool
+	all        []candidate
+	fitting    []candidate // of all; caps of the campaigns not looked at
+	remembered bool        // fitting is by usages that were remembered
 }
 
 func (q session) situation(ctx context.Context, n credit.NewListen) (s situation, err error) {
-	var started, called, listened, paid int
-	err = q.row(ctx, `SELECT
-			(SELECT COUNT(*) FROM adcredit_listen WHERE playing_account = ? AND busy_until > {now})
-				+ (SELECT COUNT(*) FROM adcredit_listen WHERE playing_call = ? AND busy_until > {now}),
-			(SELECT COUNT(*) FROM adcredit_listen WHERE playing_account = ? AND busy_until <= {now})
-				+ (SELECT COUNT(*) FROM adcredit_listen WHERE playing_call = ? AND busy_until <= {now}),
-			COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'start'), 0),
-			COALESCE((SELECT n FROM adcredit_caller WHERE caller_id = ? AND day = ? AND account_id = 0), 0),
-			COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'listen'), 0),
-			(`+lastPaid+`)`,
-		int64(n.AccountID), call(n), int64(n.AccountID), call(n),
-		int64(n.AccountID), n.Day, n.CallerID, n.Day, int64(n.AccountID), n.Day,
-		int64(n.AccountID), n.Spacing+longestListen, n.Spacing, n.Node, n.CallID,
-	).Scan(&s.playing, &s.stale, &started, &called, &listened, &paid)
+	var account, ofCall, started, called, listened, paid int
+	statement, args := withoutSpacing, []any{int64(n.AccountID), call(n), int64(n.AccountID), n.Day, n.CallerID, n.Day, int64(n.AccountID), n.Day}
+	if n.Spacing > 0 {
+		statement = withSpacing
+		args = append(args, int64(n.AccountID), n.Spacing+longestListen, n.Spacing, n.Node, n.CallID)
+	}
+	err = q.row(ctx, statement, args...).Scan(&account, &ofCall, &started, &called, &listened, &paid)
 	if err != nil {
 		return s, err
 	}
-	s.tooSoon = n.Spacing > 0 && paid > 0
+	s.playing = account == keyPlays || ofCall == keyPlays
+	s.stale = account == keyStale || ofCall == keyStale
+	s.tooSoon = paid > 0
 	s.capped = n.StartsPer > 0 && max(started, called) >= n.StartsPer || n.ListensPer > 0 && listened >= n.ListensPer
-	if s.playing == 0 && !s.tooSoon && !s.capped {
-		s.fitting, err = q.candidates(ctx, n)
+	if !s.playing && !s.tooSoon && !s.capped {
+		err = q.choose(ctx, n, &s)
 	}
 	return s, err
 }
+
+// Where the playing key of an account or a call stands, if it is not free: left
+// behind by a listen that is not busy any more, or playing.
+const (
+	keyStale = 1
+	keyPlays = 2
+)
+
+// What a listen would meet, but for campaigns. Without a spacing nothing is too soon.
+var (
+	withoutSpacing = fmt.Sprintf(situations, "0")
+	withSpacing    = fmt.Sprintf(situations, "("+lastPaid+")")
+)
+
+const situations = `SELECT
+	COALESCE((SELECT CASE WHEN busy_until > {now} THEN 2 ELSE 1 END FROM adcredit_listen WHERE playing_account = ?), 0),
+	COALESCE((SELECT CASE WHEN busy_until > {now} THEN 2 ELSE 1 END FROM adcredit_listen WHERE playing_call = ?), 0),
+	COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'start'), 0),
+	COALESCE((SELECT n FROM adcredit_caller WHERE caller_id = ? AND day = ? AND account_id = 0), 0),
+	COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'listen'), 0),
+	%s`
 
 // lastPaid counts the account's listens that were completed, in time, within the
 // spacing; several ads of one call need none. It only reads, which is no race:
@@ -127,15 +190,15 @@ const longestListen = time.Hour
 // call is the value of playing_call.
 func call(n credit.NewListen) string { return n.Node + "/" + n.CallID }
 
-// choose is the first campaign whose cap the account has not reached. capped
-// says that there are some, and it has reached all of their caps.
-func (s situation) choose() (chosen []candidate, capped bool) {
+// uncapped are the campaigns whose caps the account has not reached. capped says
+// that there are some that fit, and it has reached all of their caps.
+func (s situation) uncapped() (open []candidate, capped bool) {
 	for _, c := range s.fitting {
 		if !c.capped() {
-			chosen = append(chosen, c)
+			open = append(open, c)
 		}
 	}
-	return chosen, len(chosen) == 0 && len(s.fitting) > 0
+	return open, len(open) == 0 && len(s.fitting) > 0
 }
 
 // Outlook says what Start would meet.
@@ -148,15 +211,20 @@ func (s *Store) Outlook(ctx context.Context, n credit.NewListen) (credit.Outlook
 	if err != nil {
 		return credit.Outlook{}, s.fail("look for an ad", err)
 	}
-	fitting, capped := meets.choose()
-	o := credit.Outlook{Playing: meets.playing > 0, TooSoon: meets.tooSoon, Capped: meets.capped || capped}
+	fitting, capped := meets.uncapped()
+	o := credit.Outlook{Playing: meets.playing, TooSoon: meets.tooSoon, Capped: meets.capped || capped}
 	if len(fitting) > 0 {
-		o.Ad, o.Reward = &fitting[0].ads[0], fitting[0].reward
+		ads, err := q.ads(ctx, fitting[0].id, n.Language)
+		if err != nil {
+			return o, s.fail("look for an ad", err)
+		}
+		o.Ad, o.Reward = &ads[0], fitting[0].reward
 		if n.Limits != (credit.NodeLimits{}) {
 			o.Limit, err = q.nodeLimit(ctx, n, o.Reward)
+			return o, s.fail("look at a node's limits", err)
 		}
 	}
-	return o, s.fail("look at a node's limits", err)
+	return o, nil
 }
 
 // Start starts a listen. The same key with the same digest answers the same
@@ -190,13 +258,13 @@ func (s *Store) start(ctx context.Context, n credit.NewListen) (started credit.L
 		if err != nil {
 			return err
 		}
-		if meets.playing > 0 {
+		if meets.playing {
 			return errPlaying
 		}
 		if meets.tooSoon {
 			return errTooSoon
 		}
-		if meets.stale > 0 {
+		if meets.stale {
 			if err := q.clearStale(ctx, n); err != nil {
 				return err
 			}
@@ -210,7 +278,13 @@ func (s *Store) start(ctx context.Context, n credit.NewListen) (started credit.L
 		if meets.capped {
 			return errCapped
 		}
-		if started, err = q.startOneOf(ctx, n, id.String(), meets); err != nil {
+		started, err = q.startOneOf(ctx, n, id.String(), meets)
+		if meets.remembered && (errors.Is(err, errNoAd) || errors.Is(err, errCapped)) {
+			if err = q.chooseAnew(ctx, n, &meets); err == nil {
+				started, err = q.startOneOf(ctx, n, id.String(), meets)
+			}
+		}
+		if err != nil {
 			return err
 		}
 		return q.enterNode(ctx, n, started.Reward)
@@ -251,7 +325,7 @@ func (q session) countAccount(ctx context.Context, n credit.NewListen) (capped b
 
 // startOneOf starts a listen of the first campaign that still lets it.
 func (q session) startOneOf(ctx context.Context, n credit.NewListen, id string, meets situation) (credit.Listen, error) {
-	fitting, capped := meets.choose()
+	fitting, capped := meets.uncapped()
 	hash := fnv.New32a()
 	hash.Write([]byte(id))
 	hint := int(hash.Sum32() >> 1)
@@ -270,7 +344,11 @@ func (q session) startOneOf(ctx context.Context, n credit.NewListen, id string, 
 			return credit.Listen{}, err
 		}
 		if ok {
-			l.ID, l.Ad = id, c.ads[hint%len(c.ads)]
+			ads, err := q.ads(ctx, c.id, n.Language)
+			if err != nil {
+				return credit.Listen{}, err
+			}
+			l.ID, l.Ad = id, ads[hint%len(ads)]
 			l.Attention = n.Question.In(l.Ad)
 			if err := q.insertListen(ctx, n, l); err != nil {
 				return credit.Listen{}, err
@@ -310,6 +388,9 @@ func (q session) reserve(ctx context.Context, n credit.NewListen, c candidate, h
 		l.dailyShard.Int64, l.dailyShard.Valid = int64(shard), true
 	}
 	l.shard, ok, err = q.hold(ctx, whole, c.reward, hint, len(shards(c.budget, c.reward)))
+	if ok {
+		q.usages.add(c.id, c.reward)
+	}
 	if err == nil && !ok && l.dailyShard.Valid {
 		err = q.release(ctx, today, int(l.dailyShard.Int64), c.reward)
 	}

@@ -47,6 +47,9 @@ type Store struct {
 
 	countsNodes atomic.Bool // see CountNodes
 
+	usages usages
+	adsOf  sync.Map // campaign -> campaignAds
+
 	remember sync.Mutex // held by the one that asks A2Billing anew
 	known    atomic.Pointer[a2billing]
 }

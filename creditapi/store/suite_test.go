@@ -60,7 +60,7 @@ type part struct {
 func suite(t *testing.T, open func(*testing.T) *world) {
 	for _, parts := range [][]part{accountParts, campaignParts, startParts, budgetParts, capParts, grantParts, refillParts,
 		sweepParts, crashParts, keyParts, checkParts, attentionParts, icidParts, reconcileParts, settleParts, purgeParts, proofParts,
-		nodeParts} {
+		nodeParts, usageParts} {
 		for _, part := range parts {
 			t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
 		}

@@ -124,10 +124,8 @@ const (
 		(SELECT COUNT(*) FROM adcredit_listen WHERE playing_account = ?) + (SELECT COUNT(*) FROM adcredit_listen WHERE playing_call = ?),
 		COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'start'), 0),
 		COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'listen'), 0)`
-	readCampaigns = `SELECT c.id, c.reward, SUM(b.held + b.spent), MAX(b.amount - b.held - b.spent)
-		FROM adcredit_campaign c JOIN adcredit_budget b ON b.campaign_id = c.id AND b.day = 0
-		WHERE c.state = 'active' AND (c.starts_at IS NULL OR c.starts_at <= NOW(6)) AND (c.ends_at IS NULL OR c.ends_at > NOW(6))
-		GROUP BY c.id, c.reward`
+	readCampaigns = `SELECT id, reward, budget, daily_budget FROM adcredit_campaign
+		WHERE state = 'active' AND (starts_at IS NULL OR starts_at <= NOW(6)) AND (ends_at IS NULL OR ends_at > NOW(6))`
 	countCap     = `INSERT INTO adcredit_cap (account_id, day, campaign_id, kind, n) VALUES (?, ?, ?, ?, 1) ON DUPLICATE KEY UPDATE n = n + (n < ?)`
 	holdReward   = `UPDATE adcredit_budget SET held = held + ? WHERE campaign_id = ? AND day = 0 AND shard = ? AND held + spent + ? <= amount`
 	insertListen = `INSERT INTO adcredit_listen (id, node, idempotency_key, digest, account_id, card, call_id, destination, campaign_id, ad_id, language,
