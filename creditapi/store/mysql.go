@@ -30,6 +30,7 @@ func mysqlConfig(d config.Database, patient bool) *mysql.Config {
 		c.Net, c.Addr = "unix", d.Socket
 	}
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = 2*time.Second, 30*time.Second, 10*time.Second
+	c.DialFunc = dialLine
 	if patient {
 		c.ReadTimeout = 0
 	}
@@ -94,11 +95,12 @@ type connector struct {
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
-	plain, err := c.Connector.Connect(ctx)
+	l := &line{}
+	plain, err := c.Connector.Connect(context.WithValue(ctx, lineKey{}, l))
 	if err != nil {
 		return nil, err
 	}
-	ready := &conn{plain.(driverConn), map[string]preparedStmt{}}
+	ready := &conn{plain.(driverConn), l, map[string]preparedStmt{}}
 	for _, statement := range c.setup {
 		if _, err := ready.ExecContext(ctx, statement, nil); err != nil {
 			ready.Close()

@@ -27,6 +27,7 @@ type driverConn interface {
 // another connection of the pool while a transaction waits for it.
 type conn struct {
 	driverConn
+	line       *line
 	statements map[string]preparedStmt
 }
 
@@ -43,6 +44,7 @@ const maxPrepared = 200
 
 // QueryContext implements driver.QueryerContext.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	ctx = c.line.keep(ctx)
 	s, err := c.prepared(ctx, query, len(args))
 	switch {
 	case err != nil:
@@ -55,6 +57,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 
 // ExecContext implements driver.ExecerContext.
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	ctx = c.line.keep(ctx)
 	s, err := c.prepared(ctx, query, len(args))
 	switch {
 	case err != nil:
@@ -63,6 +66,16 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 		return c.driverConn.ExecContext(ctx, query, args)
 	}
 	return s.ExecContext(ctx, args)
+}
+
+// BeginTx implements driver.ConnBeginTx.
+func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	return c.driverConn.BeginTx(c.line.keep(ctx), options)
+}
+
+// ResetSession implements driver.SessionResetter.
+func (c *conn) ResetSession(ctx context.Context) error {
+	return c.driverConn.ResetSession(c.line.keep(ctx)) // the last one's deadline may be over
 }
 
 // Errors of a server that can't prepare a statement, and has done nothing else. Any

@@ -32,7 +32,7 @@ func TestPrepareRefused(t *testing.T) {
 		1205: 0, 1927: 0, 1142: 0,
 	} {
 		u := &unpreparing{why: &mysql.MySQLError{Number: number}}
-		c := &conn{driverConn: u, statements: map[string]preparedStmt{}}
+		c := &conn{driverConn: u, line: &line{}, statements: map[string]preparedStmt{}}
 		_, err := c.ExecContext(t.Context(), "UPDATE t SET n = ?", []driver.NamedValue{{Value: 1}})
 		if wantEqual(t, "sent as text", u.text, text); text == 0 && !errors.Is(err, u.why) {
 			t.Errorf("error %d: %v", number, err)
