@@ -16,11 +16,15 @@ import (
 )
 
 // fastAGI is where Asterisk finds it with nothing but a host in the URL.
-const fastAGI = "127.0.0.1:4573"
+const (
+	fastAGI      = "127.0.0.1:4573"
+	localFastAGI = "agi://127.0.0.1/adcredit"
+)
 
 // A switchboard is adcredit -fastagi on Asterisk's host.
 type switchboard struct {
 	house *house
+	at    string
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
@@ -28,20 +32,23 @@ type switchboard struct {
 // start starts it and waits until it listens.
 func (s *switchboard) start(t *testing.T) {
 	t.Helper()
-	s.cmd, s.ended = exec.Command(agiBin+"adcredit", "-fastagi", fastAGI), make(chan struct{})
+	s.cmd, s.ended = exec.Command(agiBin+"adcredit", "-fastagi", s.at), make(chan struct{})
 	s.house.asAsterisk(t, s.cmd)
 	s.cmd.Stderr = os.Stderr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() { _ = s.cmd.Wait(); close(s.ended) }()
-	s.house.eventually(t, "FastAGI", func() bool {
-		conn, err := net.Dial("tcp", fastAGI)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	s.house.eventually(t, "FastAGI", func() bool { return answersAt(s.at) })
+}
+
+// answersAt reports whether somebody listens there.
+func answersAt(address string) bool {
+	conn, err := net.Dial("tcp", address)
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
 }
 
 // drain tells it to end.
@@ -73,7 +80,7 @@ func (s *switchboard) kill() {
 
 // TestFastAGI: the same calls, served by one process.
 func TestFastAGI(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan, fast: true})
+	h := newHouse(t, options{plan: openPlan, fast: localFastAGI})
 	callee := lab.Callee{At: calleeAt, Calls: 2, Ring: 500 * time.Millisecond, HangUp: 2 * time.Second}.Start(t)
 	rec := lab.Record(t)
 	lab.Caller{User: "1000", Dial: "2000", At: richAt, PBX: pbxAt}.Start(t).Wait(t)
@@ -106,7 +113,7 @@ func TestFastAGI(t *testing.T) {
 // TestFastAGIHangups: in mid-ad, and while creditapi is asked, which Asterisk tells
 // by a line HANGUP.
 func TestFastAGIHangups(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan, engine: lab.InnoDB, fast: true})
+	h := newHouse(t, options{plan: openPlan, engine: lab.InnoDB, fast: localFastAGI})
 	lab.Caller{User: "1001", Dial: "2000", At: poorAt, PBX: pbxAt,
 		Keys:   []lab.Key{{After: time.Second, Digit: "1"}},
 		HangUp: h.recorded(t, "en/accepted").length() + adLength/2}.Start(t).Wait(t)
@@ -145,20 +152,14 @@ func TestFastAGIHangups(t *testing.T) {
 // TestFastAGIDrain: a caller in mid-ad hears it to its end and is credited, while
 // whoever comes now goes the way of a program that is not there.
 func TestFastAGIDrain(t *testing.T) {
-	h := newHouse(t, options{plan: openPlan, fast: true})
+	h := newHouse(t, options{plan: openPlan, fast: localFastAGI})
 	rec := lab.Record(t)
 	callee := lab.Callee{At: calleeAt, HangUp: 2 * time.Second}.Start(t)
 	caller := lab.Caller{User: "1001", Dial: "2000", At: poorAt, PBX: pbxAt,
 		Keys: []lab.Key{{After: time.Second, Digit: "1"}}}.Start(t)
 	h.eventually(t, "the ad", func() bool { return strings.Contains(h.log(t), "AGI Rx << STREAM FILE "+quoted("ads/mangalou-en")) })
 	h.fast.drain(t)
-	h.eventually(t, "the drain", func() bool {
-		conn, err := net.Dial("tcp", fastAGI)
-		if err == nil {
-			conn.Close()
-		}
-		return err != nil
-	})
+	h.eventually(t, "the drain", func() bool { return !answersAt(fastAGI) })
 	lab.Caller{User: "1000", Dial: "2000", At: richAt, PBX: pbxAt, Status: 403}.Start(t).Wait(t)
 	h.fast.wait(t)
 	caller.Wait(t)
@@ -173,13 +174,13 @@ func TestFastAGIDrain(t *testing.T) {
 // TestFastAGIIsDown: both plans go their ways without a status.
 func TestFastAGIIsDown(t *testing.T) {
 	t.Run("the open plan refuses", func(t *testing.T) {
-		h := newHouse(t, options{plan: openPlan, fast: true})
+		h := newHouse(t, options{plan: openPlan, fast: localFastAGI})
 		h.fast.kill()
 		lab.Caller{User: "1000", Dial: "2000", At: richAt, PBX: pbxAt, Status: 403}.Start(t).Wait(t)
 		h.wantBooks(t, untouched("0.00000"))
 	})
 	t.Run("the guarded plan goes on, and so it does when it crashes in mid-ad", func(t *testing.T) {
-		h := newHouse(t, options{plan: guardedPlan, fast: true})
+		h := newHouse(t, options{plan: guardedPlan, fast: localFastAGI})
 		rec := lab.Record(t)
 		callee := lab.Callee{At: calleeAt, HangUp: 2 * time.Second}.Start(t)
 		phone := lab.Caller{User: "1000", Dial: "2000", At: richAt, PBX: pbxAt}

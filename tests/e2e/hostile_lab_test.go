@@ -45,7 +45,7 @@ var places = []place{
 // account: nobody is dialled, no ad starts, and no table, file or log is other
 // than it must be.
 func TestHostileCallers(t *testing.T) {
-	for name, fast := range map[string]bool{"exec": false, "FastAGI": true} {
+	for name, fast := range map[string]string{"exec": "", "FastAGI": localFastAGI} {
 		t.Run(name, func(t *testing.T) { hostileCallers(t, newHostileHouse(t, fast)) })
 	}
 }
@@ -73,7 +73,7 @@ func hostileCallers(t *testing.T, h *house) {
 
 // newHostileHouse asks P-Asserted-Identity first, and has no prompt for those who
 // are refused, which only takes time.
-func newHostileHouse(t *testing.T, fast bool) *house {
+func newHostileHouse(t *testing.T, fast string) *house {
 	t.Helper()
 	h := newHouse(t, options{plan: openPlan, fast: fast})
 	h.identify(t, `identity = ["accountcode=card", "pai=alias", "callerid=cid"]`)
@@ -310,7 +310,7 @@ func (h *house) files(t *testing.T) map[string]bool {
 // TestAssertedIdentity: the user of the one address that the network asserts is
 // the account, and nothing that only looks like one.
 func TestAssertedIdentity(t *testing.T) {
-	h := newHostileHouse(t, false)
+	h := newHostileHouse(t, "")
 	for _, header := range []string{"<sip:1000@192.0.2.10>", "sip:1000@ims.example.net", "<sip:1000@192.0.2.10:5060;user=phone>", "<tel:1000>", "tel:1000",
 		`"Diop, Moussa (x):0:4" <sip:1000@192.0.2.10>`, "<sip:1000@192.0.2.10>, <tel:1000>"} {
 		if got := h.outcome(t, "P-Asserted-Identity: "+header); got != "SUFFICIENT " {

@@ -45,7 +45,7 @@ type options struct {
 	engine lab.Engine  // "": MyISAM, as A2Billing ships
 	credit string      // of caller 1001; "": 0
 	absent bool        // adcredit is not installed
-	fast   bool        // adcredit serves FastAGI
+	fast   string      // the URL of adcredit's FastAGI; "": a program
 	server *lab.Server // nil: the one that all tests share
 }
 
@@ -87,8 +87,8 @@ func newHouse(t *testing.T, o options) *house {
 	}
 	h.pbx = o.on.start(t, o, db, mounts)
 	h.install(t, key)
-	if o.fast {
-		h.fast = &switchboard{house: h}
+	if o.fast != "" {
+		h.fast = &switchboard{house: h, at: fastAGI}
 		h.fast.start(t)
 		t.Cleanup(h.fast.kill)
 	}

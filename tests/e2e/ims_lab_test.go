@@ -170,7 +170,7 @@ func (h *house) rows(t *testing.T, query string) (all [][]string) {
 // phone of SIPp's writes it. What stands there is part of the value, and a reply
 // of AGI's there is none.
 func TestFoldedHeaders(t *testing.T) {
-	h := newHostileHouse(t, false)
+	h := newHostileHouse(t, "")
 	at, err := net.ResolveUDPAddr("udp", naiveIP+":5060")
 	if err != nil {
 		t.Fatal(err)

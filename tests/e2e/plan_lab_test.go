@@ -169,8 +169,8 @@ func (a asterisk) start(t *testing.T, o options, db *lab.Database, mounts map[st
 		sip = strings.Replace(sip, theirs, ours, 1)
 	}
 	own := extensions
-	if o.fast {
-		own = strings.Replace(own, "[globals](+)\n", "[globals](+)\nADCREDIT_AGI=agi://127.0.0.1/adcredit\n", 1)
+	if o.fast != "" {
+		own = strings.Replace(own, "[globals](+)\n", "[globals](+)\nADCREDIT_AGI="+o.fast+"\n", 1)
 	}
 	files := map[string]string{
 		"adcredit.conf":   shipped(t, "asterisk/extensions.conf"),
