@@ -118,8 +118,7 @@ func (l *tightLoop) transaction(f func(*sql.Tx) error) error {
 }
 
 const (
-	readAccount = `SELECT c.credit, c.status, c.typepaid, c.creditlimit, c.inuse, c.simultaccess, c.language, c.currency, p.value
-		FROM cc_card c LEFT JOIN cc_currencies p ON p.currency = UPPER(c.currency) WHERE c.id = ?`
+	readAccount   = `SELECT credit, status, typepaid, creditlimit, inuse, simultaccess, language, currency FROM cc_card WHERE id = ?`
 	readSituation = `SELECT
 		(SELECT COUNT(*) FROM adcredit_listen WHERE playing_account = ?) + (SELECT COUNT(*) FROM adcredit_listen WHERE playing_call = ?),
 		COALESCE((SELECT n FROM adcredit_cap WHERE account_id = ? AND day = ? AND campaign_id = 0 AND kind = 'start'), 0),
