@@ -87,9 +87,11 @@ func serveFastAGI(cfg *config.Config, address string, log *lateLog, stderr io.Wr
 			slog.Warn("systemd could not be told", "error", err)
 		}
 	}
-	context.AfterFunc(ctx, func() { tell("STOPPING=1") })
+	told := make(chan struct{})
+	context.AfterFunc(ctx, func() { defer close(told); tell("STOPPING=1") })
 	tell("READY=1")
 	b.serve(ctx, listeners...)
+	<-told
 	slog.Info("stopped")
 	return exitOK
 }
