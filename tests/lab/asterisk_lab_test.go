@@ -86,11 +86,19 @@ func TestADigitStopsAPlayback(t *testing.T) {
 	lab.Caller{User: "1001", Dial: "press", At: callerAt, PBX: pbx,
 		Keys: []lab.Key{{After: time.Second, Digit: "1"}}}.Start(t).Wait(t)
 	rec.Stop()
-	if l := lab.Heard(rec.RTP(), mediaOf(t, rec, callerAt)).Length(); l < 700*time.Millisecond || l > 1500*time.Millisecond {
-		t.Errorf("the sound went on for %s after a digit at 1 s", l)
+	// A busy machine presses early or late, but not after the whole sound of 3 s.
+	if l := lab.Heard(rec.RTP(), mediaOf(t, rec, callerAt)).Length(); l == 0 || l > 2500*time.Millisecond {
+		t.Errorf("the sound went on for %s, a digit at 1 s should have ended it", l)
 	}
-	if out := p.CLI(t, "core show channels count"); !strings.Contains(out, "0 active channels") {
-		t.Errorf("after the call: %s", out)
+	deadline := time.Now().Add(5 * time.Second) // Asterisk says BYE before it is done with the channel
+	for {
+		out := p.CLI(t, "core show channels count")
+		if strings.Contains(out, "0 active channels") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("5 s after the call: %s", out)
+		}
 	}
 }
 
