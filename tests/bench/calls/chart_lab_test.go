@@ -61,10 +61,10 @@ func draw(f figures) string {
 		endX, endY := x(w.Rate.Median), y(share(w.Rate.Median))
 		fmt.Fprintf(&s, `<polyline class="c%d" points="%s%.1f,%.1f"/><circle class="c%[1]d" cx="%.1[3]f" cy="%.1[4]f" r="4"/>`, i, line.String(), endX, endY)
 		at, anchor := endX+10, "start"
-		if i == 1 { // others go on at its right
+		if i > 0 { // others go on at its right
 			at, anchor = endX-10, "end"
 		}
-		write(at, endY+4+14*float64(1-i), "", anchor, fmt.Sprintf("%s: %s/s", w.Name, digits(w.Rate.Median)))
+		write(at, endY+4, "", anchor, fmt.Sprintf("%s: %s/s", strings.TrimSuffix(w.Name, " adcredit"), digits(w.Rate.Median)))
 	}
 	change := shown[1].Rate.Median / 2
 	fmt.Fprintf(&s, `<line class="m" x1="%.1f" y1="%d" x2="%.1[1]f" y2="%[3]d"/>`, x(change), top, high-bottom)

@@ -37,7 +37,7 @@ type Bar struct {
 const (
 	width   = 760
 	left    = 250 // where bars begin
-	right   = 110 // what is kept free for the text behind them
+	right   = 150 // what is kept free for the text behind them
 	row     = 22
 	heading = 30
 	top     = 58
