@@ -77,30 +77,34 @@ func (s *Store) Complete(ctx context.Context, c credit.Completion) (credit.Entry
 			if !ended {
 				return nil
 			}
+			if err := q.spendHeld(ctx, l); err != nil {
+				return err
+			}
 			return q.leaveNode(ctx, l, 0)
 		},
 	})
 	return e, s.fail("complete a listen", err)
 }
 
-// end completes the listen and turns what it held into spent, unless it has ended
-// or its time is over. What it holds never changes, so that it is as it was read.
+// end completes the listen, unless it has ended or its time is over.
 func (q session) end(ctx context.Context, l listen, heard wire.Heard) (ended bool, err error) {
 	n, err := q.exec(ctx, `
 		UPDATE adcredit_listen SET state = 'completed', ended_at = {now}, playing_account = NULL, playing_call = NULL,
 			endpos = ?, played_ms = ?, heard_at = ?
 		WHERE id = ? AND state = 'started' AND expires_at > {now}`,
 		heard.Endpos, heard.PlayedMS, sane(heard.HeardAt), l.ID)
-	if err != nil || n == 0 {
-		return false, err
-	}
+	return n == 1, err
+}
+
+// spendHeld turns what a completed listen held into spent. That never changes while
+// the listen lives, so that it is as it was read.
+func (q session) spendHeld(ctx context.Context, l listen) error {
 	if l.dailyShard.Valid {
-		err = q.spend(ctx, budget{l.campaign, l.day}, int(l.dailyShard.Int64), l.Reward)
+		if err := q.spend(ctx, budget{l.campaign, l.day}, int(l.dailyShard.Int64), l.Reward); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = q.spend(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward)
-	}
-	return err == nil, err
+	return q.spend(ctx, budget{l.campaign, wholeBudget}, l.shard, l.Reward)
 }
 
 // endedBefore is the entry of a listen that was completed, and an error for one
@@ -178,10 +182,13 @@ func (q session) recordGrant(ctx context.Context, way credit.Way, l listen, e en
 	if e.State == credit.Logged {
 		done = &e.CreatedAt
 	}
+	// The last refill is read by INSERT … SELECT, which locks nothing of it. In a
+	// subquery of VALUES InnoDB locks the row that it reads, READ COMMITTED or not:
+	// each grant would wait until the one before it is committed.
 	e.ID, err = q.insert(ctx, `
 		INSERT INTO adcredit_ledger (listen_id, account_id, card, amount, state, epoch, logrefill_after, node, reason, campaign_id,
 			created_at, applied_at, logged_at)
-		VALUES (?, ?, ?, {money}, ?, ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, ?, ?, ?, ?)`,
+		SELECT ?, ?, ?, {money}, ?, ?, COALESCE(MAX(id), 0), ?, ?, ?, ?, ?, ? FROM cc_logrefill`,
 		e.ListenID, int64(e.AccountID), l.card, e.Amount, string(e.State), epoch, e.Node, e.Reason, l.campaign,
 		e.CreatedAt, done, done)
 	return e, err
@@ -227,7 +234,7 @@ func (q session) refill(ctx context.Context, way credit.Way, m credit.ManualEntr
 	}
 	id, err := q.insert(ctx, `
 		INSERT INTO adcredit_ledger (idempotency_key, digest, account_id, card, amount, state, epoch, logrefill_after, node, reason, created_at)
-		VALUES (?, ?, ?, ?, {money}, 'pending', ?, (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), ?, ?, {now})`,
+		SELECT ?, ?, ?, ?, {money}, 'pending', ?, COALESCE(MAX(id), 0), ?, ?, {now} FROM cc_logrefill`,
 		m.Key, m.Digest, int64(m.AccountID), card, m.Amount, epoch, m.By, m.Reason)
 	if err != nil && q.dialect.meaning(err) == duplicate {
 		return entry{}, errTwin
@@ -272,7 +279,7 @@ func (s *Store) ensureEpoch(ctx context.Context) error {
 // A booking is an entry to be made.
 type booking struct {
 	record func(session, credit.Way) (entry, error)
-	last   func(session) error // the last of record's transaction, for a row that many want; may be nil
+	last   func(session) error // the last of record's transaction, for rows that many want; may be nil
 }
 
 // book records an entry and finishes it, in the way of these tables.

@@ -43,6 +43,7 @@ func TestServers(t *testing.T) {
 			"logged as A2Billing does": testLogAsA2Billing, "serial stays": testSerialStays, "apply fails": testApplyFails,
 			"right missing": testRightMissing, "convert": testConvert, "schema": testSchema, "hints": testOpenHints,
 			"over TCP": testTCP, "read-only": testReadOnly, "accounts by index": testAccountsByIndex,
+			"refill not committed": testRefillNotCommitted, "card not committed": testCardNotCommitted,
 			"killed after record": testServerKilledAfterRecord, "killed under load": testServerKilledUnderLoad,
 		} {
 			t.Run(kind+"/"+name, func(t *testing.T) { test(t, on) })

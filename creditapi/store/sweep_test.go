@@ -42,6 +42,9 @@ func (w *world) stopAfter(t *testing.T, steps int, id string) (e entry) {
 		if err == nil {
 			e, err = q.recordGrant(t.Context(), way, l, grantOf(l))
 		}
+		if err == nil {
+			err = q.spendHeld(t.Context(), l)
+		}
 		return err
 	})
 	if err == nil && steps >= 2 {

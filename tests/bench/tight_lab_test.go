@@ -137,7 +137,7 @@ const (
 	spendReward  = `UPDATE adcredit_budget SET held = held - ?, spent = spent + ? WHERE campaign_id = ? AND day = 0 AND shard = ? AND held >= ?`
 	payCard      = `UPDATE cc_card SET credit = credit + ? WHERE id = ?`
 	insertLedger = `INSERT INTO adcredit_ledger (listen_id, account_id, card, amount, state, logrefill_after, node, reason, campaign_id, created_at, applied_at, logged_at)
-		VALUES (?, ?, ?, ?, 'logged', (SELECT COALESCE(MAX(id), 0) FROM cc_logrefill), 'loop', ?, ?, NOW(6), NOW(6), NOW(6))`
+		SELECT ?, ?, ?, ?, 'logged', COALESCE(MAX(id), 0), 'loop', ?, ?, NOW(6), NOW(6), NOW(6) FROM cc_logrefill`
 	logRefill = `INSERT INTO cc_logrefill (date, credit, card_id, description, refill_type) VALUES (NOW(6), ?, ?, ?, 0)`
 )
 
@@ -201,9 +201,6 @@ func (l *tightLoop) complete(_ *testing.B, listen string) error {
 		if _, err := l.write(tx, step{endListen, []any{800, 100, n.id}}); err != nil {
 			return err
 		}
-		if _, err := l.write(tx, step{spendReward, []any{loopReward, loopReward, loopCampaign, n.shard, loopReward}}); err != nil {
-			return err
-		}
 		if _, err := l.write(tx, step{payCard, []any{loopReward, n.account}}); err != nil {
 			return err
 		}
@@ -211,7 +208,10 @@ func (l *tightLoop) complete(_ *testing.B, listen string) error {
 		if err != nil {
 			return err
 		}
-		_, err = l.write(tx, step{logRefill, []any{loopReward, n.account, fmt.Sprintf("adcredit %d: loop", entry)}})
+		if _, err = l.write(tx, step{logRefill, []any{loopReward, n.account, fmt.Sprintf("adcredit %d: loop", entry)}}); err != nil {
+			return err
+		}
+		_, err = l.write(tx, step{spendReward, []any{loopReward, loopReward, loopCampaign, n.shard, loopReward}})
 		return err
 	})
 	if err != nil {
