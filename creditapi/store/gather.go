@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// gather lets those who ask at the same moment share one statement: while enough
-// is under way, those who come wait together for the next. A statement begins after
-// all who share it have asked, so each of them reads what they wrote before. It has
-// a deadline of its own, and what becomes of one who shares it, no other notices.
+// gather lets those who ask at the same moment share one statement: who comes while
+// little is under way asks alone and at once, and while enough is, those who come
+// wait together for the next. A statement begins after all who share it have asked,
+// so each of them reads what they wrote before. One that is shared has a deadline of
+// its own, and what becomes of one who shares it, no other notices.
 type gather[A any] struct {
 	ask  func(ctx context.Context, names []string) ([]A, error) // an answer for each name
 	most int                                                    // statements under way at once
 
 	mu      sync.Mutex
-	workers int
+	workers int         // that ask, or one who asks alone
 	asking  int         // names under way
 	waiting []*batch[A] // the oldest first; all but the last are full
 }
@@ -29,12 +30,12 @@ const (
 	hanging  = 10 * time.Second     // the deadline of a statement
 )
 
-// batch is what one statement asks for.
+// batch is what one statement asks for, for several who wait.
 type batch[A any] struct {
 	names   []string
 	askers  int         // who have not gone
 	overdue bool        // it waits for none before it
-	timer   *time.Timer // until it is; nil: it began at once
+	timer   *time.Timer // until it is
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -46,6 +47,9 @@ type batch[A any] struct {
 // get asks for a name, and waits for the answer as long as ctx allows.
 func (g *gather[A]) get(ctx context.Context, name string) (answer A, err error) {
 	b, i := g.join(name)
+	if b == nil {
+		return g.alone(ctx, name)
+	}
 	select {
 	case <-b.done:
 		if b.err != nil {
@@ -58,20 +62,38 @@ func (g *gather[A]) get(ctx context.Context, name string) (answer A, err error) 
 	}
 }
 
-// join puts a name into a batch, and says which of its names that is.
-func (g *gather[A]) join(name string) (*batch[A], int) {
+// alone asks for one name as a worker does, in whose place it is: so no other
+// goroutine has to be woken, which takes longer than to read the answer.
+func (g *gather[A]) alone(ctx context.Context, name string) (answer A, err error) {
+	answers, err := g.safely(ctx, []string{name})
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var b *batch[A]
-	if n := len(g.waiting); n > 0 && len(g.waiting[n-1].names) < together {
+	g.workers--
+	g.asking--
+	g.begin() // for those who have come meanwhile
+	if err != nil {
+		return answer, err
+	}
+	return answers[0], nil
+}
+
+// join puts a name into a batch, and says which of its names that is. No batch: it
+// is to be asked for alone, and counts as under way.
+func (g *gather[A]) join(name string) (b *batch[A], i int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch n := len(g.waiting); {
+	case n == 0 && g.asking < few && g.workers < g.most:
+		g.workers++
+		g.asking++
+		return nil, 0
+	case n > 0 && len(g.waiting[n-1].names) < together:
 		b = g.waiting[n-1]
-	} else {
+	default:
 		b = &batch[A]{done: make(chan struct{})}
 		b.ctx, b.cancel = context.WithTimeout(context.Background(), hanging)
 		g.waiting = append(g.waiting, b)
-		if !g.begin() {
-			b.timer = time.AfterFunc(patience, func() { g.hurry(b) })
-		}
+		b.timer = time.AfterFunc(patience, func() { g.hurry(b) })
 	}
 	b.names = append(b.names, name)
 	b.askers++
@@ -83,13 +105,11 @@ func (g *gather[A]) join(name string) (*batch[A], int) {
 }
 
 // begin starts one more worker, if there is something that it may ask.
-func (g *gather[A]) begin() bool {
-	if !g.due() || g.workers == g.most {
-		return false
+func (g *gather[A]) begin() {
+	if g.due() && g.workers < g.most {
+		g.workers++
+		go g.work()
 	}
-	g.workers++
-	go g.work()
-	return true
 }
 
 // due reports whether the oldest batch may be asked now.
@@ -117,7 +137,7 @@ func (g *gather[A]) leave(b *batch[A]) {
 // work asks for one batch after the other, until it may not or there is none.
 func (g *gather[A]) work() {
 	for b := g.next(); b != nil; b = g.next() {
-		b.answers, b.err = g.safely(b)
+		b.answers, b.err = g.safely(b.ctx, b.names)
 		g.end(b)
 		close(b.done)
 	}
@@ -130,9 +150,7 @@ func (g *gather[A]) next() *batch[A] {
 	for g.due() {
 		b := g.waiting[0]
 		g.waiting = g.waiting[1:]
-		if b.timer != nil {
-			b.timer.Stop()
-		}
+		b.timer.Stop()
 		if b.askers > 0 {
 			g.asking += len(b.names)
 			return b
@@ -150,11 +168,11 @@ func (g *gather[A]) end(b *batch[A]) {
 }
 
 // safely makes an error of a panic: nobody above a worker could answer for it.
-func (g *gather[A]) safely(b *batch[A]) (answers []A, err error) {
+func (g *gather[A]) safely(ctx context.Context, names []string) (answers []A, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v; please report this\n%s", p, debug.Stack())
 		}
 	}()
-	return g.ask(b.ctx, b.names)
+	return g.ask(ctx, names)
 }

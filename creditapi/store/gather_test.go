@@ -95,6 +95,13 @@ func TestGatherAlone(t *testing.T) {
 		getAll(t, g, "b").Wait()
 		wantEqual(t, "waited", time.Since(start), 2*time.Millisecond)
 		wantIdle(t, g)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := g.get(ctx, "hang"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error is %v", err)
+		}
+		wantEqual(t, "waited", time.Since(start), time.Second+2*time.Millisecond)
+		wantIdle(t, g)
 	})
 }
 
@@ -132,7 +139,9 @@ func TestGatherHangs(t *testing.T) {
 		start := time.Now()
 		for range few {
 			hung.Go(func() {
-				if _, err := g.get(t.Context(), "hang"); !errors.Is(err, context.DeadlineExceeded) {
+				ctx, cancel := context.WithTimeout(t.Context(), hanging)
+				defer cancel()
+				if _, err := g.get(ctx, "hang"); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("error is %v", err)
 				}
 				wantEqual(t, "hung", time.Since(start), hanging)
